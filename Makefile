@@ -97,7 +97,7 @@ metrics: $(READY) ## Print the metrics for Prometheus | TEXTFILE=/path/ledgerflo
 safety-check: $(READY) ## Check that it is first on the PATH, volumes are labelled, backups are fresh
 	@$(LEDGERFLOW) safety-check
 
-protect: $(READY) ## Label the environment's volumes, which recreates them with their data | DRY_RUN=1
+protect: $(READY) ## Record the environment's volumes as protected | DRY_RUN=1
 	@$(LEDGERFLOW) protect
 
 ##@ The web page

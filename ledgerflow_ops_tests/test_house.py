@@ -79,7 +79,6 @@ REACHING = {
     "guard/recoverability.py",
     "guard/pipeline.py",
     "guard/protection/installation.py",
-    "guard/protection/volume_labels.py",
     "guard/protection/protected_objects.py",
     "guard/audit_log.py",
     "guard/quick.py",

@@ -9,7 +9,6 @@ import click
 from ledgerflow_ops.commands.calls import ANY_ENV, DRY_RUN, ENV, JSON, WHY, Call
 from ledgerflow_ops.commands.command_line import Command, flag, option
 from ledgerflow_ops.core.checks import Check
-from ledgerflow_ops.core.hints import Hint
 
 
 def _finish_with_checks(call: Call, checks: Sequence[Check]) -> None:
@@ -65,21 +64,18 @@ def safety_check(json: bool) -> None:
 @DRY_RUN
 @JSON
 def protect(why: str, dry_run: bool, json: bool) -> None:
-    """Label the environment's volumes, which recreates them with their data."""
+    """Record the environment's volumes as protected, whatever becomes of their containers."""
     from ledgerflow_ops.guard.protection import installation
 
     call = Call(json, why)
     env = call.env()
-    labelled = installation.protect(env, dry_run=dry_run, say=call.progress.say)
-    for item in labelled:
-        done = "would be labelled" if dry_run else "is labelled"
-        call.terminal.say(f"{item.volume}: {f'{done} now' if item.doable else item.reason}")
-        if item.hint:
-            call.terminal.say(Hint("  hint: ", item.hint))
-    call.terminal.say("" if labelled else f"{env.environment} has no volume on this engine.")
-    volumes = [{**asdict(item), "hint": item.hint} for item in labelled]
+    protected = installation.protect(env, dry_run=dry_run)
+    for item in protected:
+        done = "is recorded" if item.recorded else "would be recorded" if dry_run else "is recorded now"
+        call.terminal.say(f"{item.volume}: {done} as protected; {item.reason}")
+    call.terminal.say("" if protected else f"{env.environment} has no volume on this engine.")
+    volumes = [asdict(item) for item in protected]
     call.terminal.finish({"environment": env.environment, "volumes": volumes})
-    sys.exit(1 if any(item.hint for item in labelled) else 0)
 
 
 @click.command(cls=Command, examples=("identity --env prod", "identity --env prod --accept"))

@@ -7,7 +7,6 @@ from functools import cached_property
 
 from ledgerflow_ops.guard.host_paths import overlap, within
 from ledgerflow_ops.guard.model import (
-    COPY_OF,
     ENVIRONMENT,
     PROJECT,
     PROTECT,
@@ -216,11 +215,6 @@ class Scene:
         disk = self.disks.get(folder, "")
         held = bool(disk) and within(disk, source) and not within(source, disk)
         return held and self.engine.api < _READ_ONLY_ALL_THE_WAY
-
-    def unfinished(self, process: Process) -> list[str]:
-        """The volumes of a process whose data are being moved by `make protect`."""
-        moving = {volume.labels[COPY_OF] for volume in self.engine.volumes if COPY_OF in volume.labels}
-        return [mount.source for mount in process.mounts if mount.source in moving]
 
     def data(self, process: Process) -> list[Mount]:
         """A container's mounts through which protected data can be changed."""

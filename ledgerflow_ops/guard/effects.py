@@ -2,12 +2,16 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ledgerflow_ops.core.hints import Hint, command
 from ledgerflow_ops.guard.inside.effects import Effect
 
-ASK_FIRST = Hint(command("ledger_docker", "--explain"), " before a command shows what it would do.")
+if TYPE_CHECKING:
+    from ledgerflow_ops.guard.context import Scene
+    from ledgerflow_ops.guard.model import Mount
 
+ASK_FIRST = Hint(command("ledger_docker", "--explain"), " before a command shows what it would do.")
 _IN_STEPS = Hint(
     "Write it as docker's own help shows it, or run it in steps. It could affect protected data."
 )
@@ -54,15 +58,24 @@ class Judgement:
 
 
 def destroys(
-    what: str, *, environment: str = "", volumes: tuple[str, ...] = (), safe: Hint = ASK_FIRST
+    what: str, environment: str, volumes: tuple[str, ...] = (), safe: Hint = ASK_FIRST
 ) -> DataEffect:
     return DataEffect(Effect.DESTROYS, what, environment, volumes, safe)
 
 
 def uncertain(
-    what: str, *, environment: str = "", volumes: tuple[str, ...] = (), safe: Hint = ASK_FIRST
+    what: str, environment: str, volumes: tuple[str, ...] = (), safe: Hint = ASK_FIRST
 ) -> DataEffect:
     return DataEffect(Effect.UNCERTAIN, what, environment, volumes, safe)
+
+
+def on_volume(
+    what: str, mount: "Mount", scene: "Scene", safe: Hint, environment: str = "", *, known: bool = True
+) -> DataEffect:
+    """An effect on what is mounted, a known loss or not, in its volume's environment unless given."""
+    volumes = (mount.source,) if mount.kind == "volume" else ()
+    whose = environment or (scene.environment_of_volume(mount.source) if volumes else "")
+    return (destroys if known else uncertain)(what, whose, volumes, safe)
 
 
 def distinct(impacts: Iterable[DataEffect]) -> tuple[DataEffect, ...]:

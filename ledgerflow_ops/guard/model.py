@@ -12,11 +12,10 @@ PROTECT = "com.ledgerflow.protect"
 """The label that protects a volume, whatever it contains."""
 ENVIRONMENT = "com.ledgerflow.environment"
 """The label that names the environment of a volume or container, if its project's name does not."""
-COPY_OF = "com.ledgerflow.copy-of"
-"""The label of the copy that holds a volume's data while the volume is recreated."""
 PROJECT = "com.docker.compose.project"
 SERVICE = "com.docker.compose.service"
 ONE_OFF = "com.docker.compose.oneoff"
+CONFIG_FILES = "com.docker.compose.project.config_files"
 
 _HOMES = ("/var/lib/postgresql", "/bitnami/postgresql", posixpath.join("/home", "postgres"), "/pgdata")
 """Where images of PostgreSQL keep their data: official, Bitnami, Timescale, CloudNative and Crunchy."""
@@ -174,9 +173,8 @@ class Service:
     process: Process
     copies: int = 1
     at_start: tuple[Hook, ...] = ()
+    """What runs in it once it has started, and by `watch` when files of the host have changed."""
     at_stop: tuple[Hook, ...] = ()
-    at_change: tuple[Hook, ...] = ()
-    """What `watch` runs when files of the host have changed."""
     health: tuple[str, ...] = ()
     """The program of its health check."""
     outside: str = ""

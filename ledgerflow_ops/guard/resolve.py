@@ -13,13 +13,13 @@ from ledgerflow_ops.adapters.services import engine_api
 from ledgerflow_ops.adapters.services.engine_api import EngineApi
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.guard import compose_text, engine_output
-from ledgerflow_ops.guard.command_line import standard_input
+from ledgerflow_ops.guard.command_line import mounts, standard_input
 from ledgerflow_ops.guard.command_line.grammar import BAKE
-from ledgerflow_ops.guard.command_line.parse import Call, written_by
+from ledgerflow_ops.guard.command_line.parse import Call, place, written_by
 from ledgerflow_ops.guard.context import Scene
-from ledgerflow_ops.guard.host_paths import overlap
+from ledgerflow_ops.guard.host_paths import host_places, overlap
 from ledgerflow_ops.guard.model import ConfiguredProtection, Engine, Process, Project
-from ledgerflow_ops.guard.rules import containers
+from ledgerflow_ops.guard.rules.copying import on_host
 
 _PATIENCE = 60.0
 _STREAMED = "the compose file comes through standard input"
@@ -274,8 +274,23 @@ def resolve(asked: EngineClient, guarded: Callable[[str], ConfiguredProtection])
         bare = scene
         scene = replace(scene, project=asked.project(engine, lambda found: replace(bare, project=found)))
     folders = scene.folders
-    links = _links(set(containers.paths(call, scene)), folders)
+    links = _links(set(_paths(call, scene)), folders)
     return replace(scene, links=links, disks={folder: _disk(folder) for folder in folders})
+
+
+def _paths(call: Call, scene: Scene) -> Iterator[str]:
+    """Every path of the host that the verdict depends on, to be resolved."""
+    mounted = [mounts.of_call(call, scene)] if call.verb in ("run", "create", "compose run") else []
+    mounted += [container.process for container in scene.engine.containers]
+    mounted += [service.process for service in scene.project.services] if scene.project else []
+    yield from (mount.source for process in mounted for mount in process.mounts if mount.kind == "bind")
+    for volume in scene.engine.volumes:
+        yield from volume.places
+    if call.verb == "volume create":
+        yield from host_places(mounts.driver_options(call))
+    yield from (on_host(target, scene) for target in (*call.all("output"), *scene.outputs))
+    if call.verb in ("cp", "compose cp"):
+        yield from (on_host(path, scene) for name, path in map(place, call.operands) if not name)
 
 
 def _own_variables() -> dict[str, str]:

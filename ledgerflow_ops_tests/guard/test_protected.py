@@ -4,26 +4,19 @@ import json
 import os
 import pty
 import select
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from ledgerflow_ops.adapters.system import clock
 from ledgerflow_ops.core.catalog.catalog import newest_reliable
 from ledgerflow_ops.core.environments import Environment
-from ledgerflow_ops.core.errors import Refused
 from ledgerflow_ops.core.operation_requests import RestoreRequest
-from ledgerflow_ops.guard.protection import installation
-from ledgerflow_ops.guard.protection.label_plan import Stage
 from ledgerflow_ops.operations import catalog, identity
-from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.restore import restore
 from ledgerflow_ops_tests.fakes import contained as containers
 from ledgerflow_ops_tests.fakes import sandboxes
@@ -218,7 +211,7 @@ class TestSafetyCheck:
         found = self._found(books, PATH=path)
         assert "is ledger_docker; the real one is" in found["docker"][1]
         assert "is proven valid" in found["dev backup"][1]
-        assert "has no label" in found["volume"][1]
+        assert "(dev) is protected: the PostgreSQL in" in found["volume"][1]
 
     def test_an_engine_that_is_down_is_a_finding(self, books: ContainerSandbox, tmp_path: Path) -> None:
         found = self._found(books, DOCKER_HOST=f"unix://{tmp_path}/none")
@@ -238,115 +231,38 @@ class TestSafetyCheck:
 
 
 class TestProtect:
-    """Labels, by recreating volumes."""
+    """Volumes are recorded, so that they stay protected whatever becomes of their containers."""
 
-    @pytest.fixture
-    def env(self, books: ContainerSandbox, engine: Engine) -> Iterator[EnvironmentContext]:
-        """PostgreSQL at rest; up again afterwards, with all its rows."""
-        rows = books.ask(_COUNT)
-        books.project.compose("stop")
-        yield books.env()
-        books.project.up("postgres")
-        assert books.ask(_COUNT) == rows
-        books.project.compose("down")
-        engine.docker("volume", "create", "--name", "rest")
-        self._unlabelled(books, engine)
-        books.project.up("postgres")
-        assert books.ask(_COUNT) == rows
+    def test_a_recorded_volume_is_protected_without_its_container(
+        self, books: ContainerSandbox, engine: Engine
+    ) -> None:
+        volume, record = "shelf", books.root / "state/guard/volumes.json"
+        label = "--label=com.ledgerflow.environment=dev"
+        engine.docker("volume", "create", label, "--label=com.ledgerflow.protect=true", volume)
+        planned = self._protect(books, "--dry-run")
+        assert planned[volume] == {"volume": volume, "reason": "its label says so", "recorded": False}
+        assert not record.exists() or volume not in record.read_text()
+        self._protect(books)
+        assert self._protect(books)[volume]["recorded"] is True
+        engine.docker("volume", "rm", volume)
+        engine.docker("volume", "create", volume)
+        said = _type(books, "volume", "rm", volume, GUARD_BACKUP="never")
+        assert said.returncode == 3
+        assert f"it removes the volume {volume} (a PostgreSQL has kept its data in it)" in said.stderr.replace("It", "it")
+        assert volume in engine.names("volume")
+        engine.docker("volume", "rm", volume)
+
+    def test_the_databases_own_volume_is_named_with_the_reason(self, books: ContainerSandbox) -> None:
+        found = self._protect(books)[books.project.volume]
+        assert found["reason"] == "the PostgreSQL in ledger-dev-postgres-1 keeps its data in it"
 
     @staticmethod
-    def _unlabelled(books: ContainerSandbox, engine: Engine) -> None:
-        """The volume as Compose would have made it, for the next test."""
-        folder = engine.folder / "data/volumes"
-        known = json.loads(engine.docker("volume", "inspect", books.project.volume).stdout)[0]["Labels"]
-        known.pop("com.ledgerflow.protect", None)
-        (folder / books.project.volume / "_data").rename(folder / "kept")
-        (folder / books.project.volume / "_data").mkdir()
-        engine.docker("volume", "rm", books.project.volume)
-        words = [f"--label={name}={value}" for name, value in known.items()]
-        engine.docker("volume", "create", *words, books.project.volume)
-        (folder / books.project.volume / "_data").rmdir()
-        (folder / "kept").rename(folder / books.project.volume / "_data")
-
-    def test_a_volume_gets_its_label_and_keeps_its_data(
-        self, books: ContainerSandbox, env: EnvironmentContext, engine: Engine
-    ) -> None:
-        said: list[str] = []
-        (planned,) = installation.protect(env, dry_run=True, say=said.append)
-        assert (planned.stage, said) == (Stage.NEW, [])
-        installation.protect(env, dry_run=False, say=said.append)
-        assert self._label(books, engine) == "true"
-        assert engine.names("volume") >= {books.project.volume}
-        assert not [name for name in engine.names("volume") if "being-labelled" in name]
-        (again,) = installation.protect(env, dry_run=False, say=said.append)
-        assert again.stage is Stage.LABELLED
-
-    def test_it_may_die_at_every_call_of_docker(
-        self, books: ContainerSandbox, env: EnvironmentContext, engine: Engine, tmp_path: Path
-    ) -> None:
-        """A docker that kills its caller before or after the n-th call that changes something."""
-        deaths = 0
-        for number in range(1, 60):
-            for when in ("before", "after"):
-                code = self._killed(books, tmp_path, number, when)
-                deaths += code == -signal.SIGKILL
-                self._whole_somewhere(books, engine)
-            if code == 0:
-                break
-        assert deaths >= 10
-        assert self._label(books, engine) == "true"
-
-    @staticmethod
-    def _killed(books: ContainerSandbox, folder: Path, number: int, when: str) -> int:
-        fake = folder / "docker"
-        count = folder / "count"
-        count.write_text("")
-        real = books.project.engine.client
-        kill = f"[ $(wc -c < {count}) -eq {number} ] && kill -9 $PPID"
-        steps = [kill, f'{real} "$@"', "code=$?"] if when == "before" else [f'{real} "$@"', "code=$?", kill]
-        fake.write_text(
-            "#!/bin/sh\n"
-            'case "$1 $2" in "volume rm"|"volume create"|"container rm"|"container create"|"cp "*)\n'
-            f"printf x >> {count}\n" + "\n".join(steps) + "\nexit $code;; esac\n"
-            f'exec {real} "$@"\n'
-        )
-        fake.chmod(0o755)
-        path = f"{folder}{os.pathsep}{os.environ['PATH']}"
+    def _protect(books: ContainerSandbox, *words: str) -> dict[str, dict[str, object]]:
         said = subprocess.run(
-            [str(_BIN / "ledgerflow"), "protect"], env=_variables(books, PATH=path), capture_output=True,
-            timeout=120, check=False,
+            [str(_BIN / "ledgerflow"), "protect", "--json", *words], env=_variables(books),
+            capture_output=True, text=True, timeout=60, check=True,
         )  # fmt: skip
-        return said.returncode
-
-    @staticmethod
-    def _whole_somewhere(books: ContainerSandbox, engine: Engine) -> None:
-        """The volume or its copy has the whole data folder."""
-        volumes = engine.folder / "data/volumes"
-        names = [books.project.volume, f"{books.project.volume}.being-labelled"]
-        found = [volumes / name / "_data/global/pg_control" for name in names]
-        assert any(path.exists() for path in found)
-
-    @staticmethod
-    def _label(books: ContainerSandbox, engine: Engine) -> str:
-        said = json.loads(engine.docker("volume", "inspect", books.project.volume).stdout)
-        return str(said[0]["Labels"].get("com.ledgerflow.protect", ""))
-
-    def test_a_volume_in_use_is_left_alone(self, books: ContainerSandbox, engine: Engine) -> None:
-        (found,) = installation.protect(books.env(), dry_run=False, say=print)
-        assert found.stage is Stage.IMPOSSIBLE
-        assert found.reason == "ledger-dev-postgres-1 uses it now"
-        assert "docker stop ledger-dev-postgres-1" in found.hint
-        assert self._label(books, engine) == ""
-
-    def test_without_a_fresh_backup_nothing_is_begun(
-        self, books: ContainerSandbox, env: EnvironmentContext
-    ) -> None:
-        later = replace(env.ctx, clock=lambda: clock.now() + timedelta(hours=2))
-        with pytest.raises(
-            Refused, match=r"would be recreated, and dev's newest proven backup, .* \(at most 60 min\)"
-        ) as refused:
-            installation.protect(EnvironmentContext(later, env.environment), dry_run=False, say=print)
-        assert "make backup" in refused.value.hint
+        return {entry["volume"]: entry for entry in json.loads(said.stdout)["volumes"]}
 
 
 def test_with_the_word_and_the_backup_it_is_let_through(books: ContainerSandbox) -> None:

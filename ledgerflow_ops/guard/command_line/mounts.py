@@ -101,6 +101,11 @@ def _from_long(text: str, folder: str) -> Iterator[Mount]:
         yield Mount("bind", place, target, writable)
 
 
+def driver_options(call: Call) -> dict[str, str]:
+    """The options of a volume's driver that `volume create` gives."""
+    return {name: value for name, _, value in (text.partition("=") for text in call.all("opt"))}
+
+
 def unbound(call: Call) -> str:
     """How the options break a container's isolation; empty if they do not."""
     return isolation_gaps(

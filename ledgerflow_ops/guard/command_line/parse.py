@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from types import MappingProxyType
 
-from ledgerflow_ops.guard.command_line import object_names
 from ledgerflow_ops.guard.command_line.grammar import (
     BAKE,
     COMPOSE,
@@ -28,6 +27,12 @@ from ledgerflow_ops.guard.command_line.grammar import (
 
 _TRUE = {"1", "t", "T", "TRUE", "true", "True"}
 _FALSE = {"0", "f", "F", "FALSE", "false", "False"}
+
+_ADDRESSES = frozenset(("image rm", "network rm"))
+_FIRST_NAMES = frozenset(("exec", "attach", "export", "rename"))
+_ALL_NAMES = _ADDRESSES | {
+    *("start", "restart", "stop", "kill", "rm", "pause", "unpause", "update", "volume rm")
+}
 
 Values = Mapping[str, tuple[str, ...]]
 
@@ -172,8 +177,31 @@ def _command(call: Call, verb: str, words: tuple[str, ...]) -> Call:
 
 
 def _misnamed(verb: str, operands: tuple[str, ...]) -> str:
-    name = object_names.not_plain_name(verb, operands)
-    return f"{name!r} is not a plain name, and docker may resolve it to another object" if name else ""
+    """Why an operand is no plain name; empty if each is. Docker puts names into URLs, and normalizes those.
+
+    Tested: `volume rm ./loose`, `volume rm loose/` and `volume rm " loose"` remove the volume loose, and so
+    do `rm ../volumes/loose`, `rmi ../volumes/loose` and `network rm ../volumes/loose`. Images have steps in
+    their names.
+    """
+    names = [*operands] if verb in _ALL_NAMES else [*operands[:1]] if verb in _FIRST_NAMES else []
+    names = [place(operand)[0] for operand in operands] if verb == "cp" else names
+    for name in filter(None, names):
+        bare = name.removeprefix("/") if verb not in _ADDRESSES else name
+        steps = bare.split("/")
+        if bare != bare.strip() or {"", ".", ".."} & {*steps} or (len(steps) > 1 and verb not in _ADDRESSES):
+            return f"{name!r} is not a plain name, and docker may resolve it to another object"
+    return ""
+
+
+def place(operand: str) -> tuple[str, str]:
+    """`container:path` as two parts; the container of a path of the host is empty.
+
+    Docker's rule, and Compose's for services: a word that begins with / or . is a path.
+    """
+    if operand.startswith(("/", ".")) or ":" not in operand:
+        return "", operand
+    name, _, path = operand.partition(":")
+    return name, path
 
 
 def _written(words: tuple[str, ...]) -> Iterator[str]:

@@ -6,7 +6,6 @@ A destroyer is looked for behind every wrapper (sudo, env, xargs, sh -c …); a 
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 
 from ledgerflow_ops.guard.inside import shell, sql
 from ledgerflow_ops.guard.inside.effects import (
@@ -37,8 +36,9 @@ _DESTROYERS = {
 _MANAGE_DESTROYS = names("flush sqlflush reset_db reset_schema")
 _REDIS_DESTROYS = frozenset(("flushall", "flushdb"))
 _REMOVERS = names("rm rmdir unlink shred truncate mv tee find dd")
-"""Programs that lose what their arguments name: known losses next to the data folder."""
-_ON_FILES = _REMOVERS | names("cp touch mkdir tar gzip gunzip unzip ln chmod chown sort")
+"""Programs that lose what their arguments name."""
+_FILES = _REMOVERS - {"find"} | names("cp touch mkdir tar gzip gunzip unzip ln chmod chown sort")
+"""Programs that change files alone, which are no concern of ours in a container without the data."""
 _READERS = names(
     """
     ls cat head tail wc grep egrep fgrep stat du df ps top id whoami hostname uname date echo pwd true
@@ -76,8 +76,6 @@ _SERVER_RISKS = re.compile(
 _DEEPEST = 8
 _LONGEST = 200
 """More words than anybody types behind a program that starts another one."""
-
-Judge = Callable[[Sequence[str], Surroundings], Finding]
 
 
 def effect(argv: Sequence[str], around: Surroundings) -> Finding:
@@ -159,7 +157,8 @@ def _reading(argv: tuple[str, ...], around: Surroundings) -> Finding | None:
         return None
     if name in _WRAPPERS and len(rest) > _WRAPPERS[name] and rest[0][:1] != "-" and len(rest) < _LONGEST:
         return _reading(rest[_WRAPPERS[name] :], around)
-    if name in _READERS or argv == ("env",) or (len(rest) == 1 and rest[0] in _TELLS):
+    away = name in _FILES and not around.data
+    if away or name in _READERS or argv == ("env",) or (len(rest) == 1 and rest[0] in _TELLS):
         return reads(f"{name} does not change data")
     if rule := _RULES.get(name):
         return rule(rest, around)
@@ -201,31 +200,18 @@ def _shell(rest: Sequence[str], around: Surroundings) -> Finding:
     if not script.sure:
         return uncertain("runs shell text that cannot be read for certain")
     inner = Surroundings(around.data, around.terminal, around.input or script.fed, around.workdir)
-    moved = any(simple.words[:1] == ["cd"] for simple in script.commands) and around.data
     findings = [effect(simple.words, inner) for simple in script.commands if simple.words]
-    for simple in script.commands:
-        for path in simple.outputs:
-            away = place_of(path, around) is Place.AWAY and (path[:1] == "/" or not around.data)
-            findings.append(reads("") if away else uncertain(f"writes {path}"))
-    return uncertain("goes to another folder") if moved else worst(findings, "does nothing")
+    outputs = [path for simple in script.commands for path in simple.outputs if path != "/dev/null"]
+    moved = any(simple.words[:1] == ["cd"] for simple in script.commands)
+    if around.data and (outputs or moved):
+        return uncertain("writes files or goes to another folder beside the data")
+    return worst(findings, "does nothing")
 
 
-def _files(name: str, rest: Sequence[str], around: Surroundings) -> Finding:
-    """Programs on files read or work away from the data if every word that may be a path lies away."""
-    acts = name != "find" or any(text.startswith(("-delete", "-exec", "-ok", "-f")) for text in rest)
-    if name == "find" and not acts:
-        return reads("lists files")
-    if not around.data and name != "find":
-        return reads("works on files, away from the data")
-    if name == "find" and not around.data and not any(text.startswith(("-exec", "-ok")) for text in rest):
-        return reads("removes files, away from the data")
-    odd = name in ("find", "tar", "sort", "unzip", "ln") or any(
-        "=" in text or "/" in text for text in rest if text[:1] == "-"
-    )
-    paths = [text.removeprefix("of=").removeprefix("if=") for text in rest if text[:1] != "-"]
-    if odd or not all(path[:1] == "/" and place_of(path, around) is Place.AWAY for path in paths):
-        return uncertain(f"runs {name} on files that may be the data")
-    return reads(f"{name} works away from the data")
+def _find(rest: Sequence[str], around: Surroundings) -> Finding:
+    acts = [text for text in rest if text.startswith(("-delete", "-exec", "-ok", "-f"))]
+    safe = not acts or (not around.data and set(acts) == {"-delete"})
+    return reads("lists files") if safe else uncertain("runs find on files that may be the data")
 
 
 def _dump(rest: Sequence[str], around: Surroundings) -> Finding:
@@ -237,58 +223,31 @@ def _dump(rest: Sequence[str], around: Surroundings) -> Finding:
     return reads("dumps, and does not change data")
 
 
-def _restore(rest: Sequence[str], around: Surroundings) -> Finding:
-    del around
-    lists = {"-l", "--list"} & set(rest) and not any(
-        text.startswith(("-d", "--d", "-f", "--f")) for text in rest
-    )
-    return reads("lists an archive") if lists else uncertain("restores into a database")
-
-
 def server(rest: Sequence[str], around: Surroundings) -> Finding:
     """The server itself: harmless with settings that run no programs and move no data."""
     del around
-    words = [text for text in rest if text not in ("-c",)]
-    if words[:1] == ["-C"] or not words:
-        return reads("starts the server")
-    for text in words:
+    for text in () if rest[:1] in (["-C"], ("-C",)) else rest:
         given = _SERVER_OPTION.fullmatch(text)
-        if not given or _SERVER_RISKS.fullmatch(given[1].replace("-", "_").lower()):
+        if text != "-c" and (not given or _SERVER_RISKS.fullmatch(given[1].replace("-", "_").lower())):
             return uncertain(f"starts the server with {text}")
     return reads("starts the server")
 
 
 def _redis(rest: Sequence[str], around: Surroundings) -> Finding:
-    words = list(rest)
+    words = [text.lower() for text in rest]
     while words[:1] and words[0] in ("-h", "-p", "-n", "-a"):
         words = words[2:]
     if not words:
         return interactive("redis-cli", around)
-    return (
-        reads("asks Redis")
-        if words[0].lower() in _REDIS_READS or words == ["--scan"]
-        else uncertain("changes Redis")
-    )
+    return reads("asks Redis") if words[0] in _REDIS_READS else uncertain("changes Redis")
 
 
-def _pip(rest: Sequence[str], around: Surroundings) -> Finding:
-    del around
-    return (
-        reads("lists packages")
-        if rest[:1] in (("list",), ("show",), ("freeze",), ("check",))
-        else uncertain("runs pip")
-    )
-
-
-_RULES: dict[str, Judge] = {
-    **{name: partial(_files, name) for name in _ON_FILES},
+_RULES: dict[str, Callable[[Sequence[str], Surroundings], Finding]] = {
     **dict.fromkeys(_MANAGE, _django),
+    "find": _find,
     "psql": sql.psql,
     "pg_dump": _dump,
     "pg_dumpall": _dump,
-    "pg_restore": _restore,
     "postgres": server,
     "redis-cli": _redis,
-    "pip": _pip,
-    "pip3": _pip,
 }

@@ -1,27 +1,24 @@
-"""Checks that the wrapper is installed where it takes effect, and labels the volumes to protect."""
+"""Checks that the wrapper is installed where it takes effect, and records the volumes to protect."""
 
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 from ledgerflow_ops.adapters.services import docker
 from ledgerflow_ops.adapters.storage import folder as folders
 from ledgerflow_ops.core.catalog.catalog import newest_reliable
-from ledgerflow_ops.core.checks import Check, failed, passed, warned
+from ledgerflow_ops.core.checks import Check, failed, passed
 from ledgerflow_ops.core.counts import count_of
-from ledgerflow_ops.core.errors import CannotJudge, LedgerError, Refused
+from ledgerflow_ops.core.errors import CannotJudge, LedgerError
 from ledgerflow_ops.core.hints import Hint, command, make
+from ledgerflow_ops.guard import audit_log
 from ledgerflow_ops.guard import exec as real
-from ledgerflow_ops.guard import recoverability
 from ledgerflow_ops.guard.command_line.parse import Call
 from ledgerflow_ops.guard.context import Scene
-from ledgerflow_ops.guard.model import PROTECT
-from ledgerflow_ops.guard.permit import missing_backup
 from ledgerflow_ops.guard.protection import protected_objects
-from ledgerflow_ops.guard.protection.label_plan import Labelling, Stage, plan_labels
-from ledgerflow_ops.guard.protection.volume_labels import VolumeMover, remove_leftover_containers
 from ledgerflow_ops.guard.resolve import EngineClient, resolve
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
@@ -30,7 +27,7 @@ _DAY = timedelta(days=1)
 
 
 def safety_check(ctx: OperationContext, envs: Sequence[EnvironmentContext]) -> list[Check]:
-    """Checks: first on the PATH, engine reachable, volumes labelled, backups fresh, journal writable."""
+    """Checks: first on the PATH, engine reachable, volumes protected, backups fresh, journal writable."""
     checks = [*_on_path("docker"), *_on_path("docker-compose"), _journal(ctx)]
     try:
         scene = _scene()
@@ -39,7 +36,7 @@ def safety_check(ctx: OperationContext, envs: Sequence[EnvironmentContext]) -> l
     else:
         volumes, containers = len(scene.engine.volumes), len(scene.engine.containers)
         counts = f"{count_of(volumes, 'volume')}, {count_of(containers, 'container')}"
-        checks += [passed("engine", f"answers: {counts} in {scene.engine.root}"), *_labels(scene)]
+        checks += [passed("engine", f"answers: {counts} in {scene.engine.root}"), *_volumes(scene)]
     return [*checks, *(_backup(env) for env in envs)]
 
 
@@ -69,18 +66,10 @@ def _journal(ctx: OperationContext) -> Check:
     )
 
 
-def _labels(scene: Scene) -> Iterator[Check]:
+def _volumes(scene: Scene) -> Iterator[Check]:
     for name, reason in sorted(scene.protected.items()):
-        volume = scene.engine.volume(name)
-        environment = scene.environment_of_volume(name)
-        if volume and volume.labels.get(PROTECT) == "true":
-            yield passed("volume", f"{name} is labelled")
-        else:
-            whose = "" if environment else " (or test, or prod)"
-            hint = Hint(make("protect", environment or "dev"), whose)
-            yield warned(
-                "volume", "label", f"{name} has no label; {reason}, so it is protected as well.", hint
-            )
+        whose = scene.environment_of_volume(name) or "no environment's"
+        yield passed("volume", f"{name} ({whose}) is protected: {reason}")
 
 
 def _backup(env: EnvironmentContext) -> Check:
@@ -94,50 +83,37 @@ def _backup(env: EnvironmentContext) -> Check:
     return passed(name, f"{text}.") if age <= _DAY else failed(name, "old", f"{text}: more than a day.", hint)
 
 
-def protect(env: EnvironmentContext, *, dry_run: bool, say: Callable[[str], None]) -> list[Labelling]:
-    """Label the environment's volumes; returns what was done, or with `dry_run` would be done, for each.
+@dataclass(frozen=True, slots=True)
+class ProtectedVolume:
+    """A protected volume of an environment, and the reason; `recorded` before this call."""
 
-    Refused before any change if a volume has no fresh proven backup.
+    volume: str
+    reason: str
+    recorded: bool
+
+
+def protect(env: EnvironmentContext, *, dry_run: bool) -> list[ProtectedVolume]:
+    """Record the environment's volumes as protected, and return them; with `dry_run` nothing is recorded.
+
+    A recorded volume stays protected for as long as it exists, whatever becomes of its containers.
     """
-    program = real.real("docker")
-    if not dry_run:
-        remove_leftover_containers(program)
-    scene = _scene()
-    labellings = plan_labels(scene, env.environment)
-    doable = [labelling for labelling in labellings if labelling.doable]
-    if dry_run:
-        return labellings
-    for labelling in doable:
-        if labelling.stage is Stage.NEW:
-            _require_backup(env, labelling, scene, program)
-    for labelling in doable:
-        VolumeMover(program, scene, say).carry_out(labelling)
-        env.ctx.journal("protect", {"environment": env.environment, "volume": labelling.volume})
-    return labellings
-
-
-def _require_backup(env: EnvironmentContext, labelling: Labelling, scene: Scene, program: Path) -> None:
-    """Refused unless there is a fresh proven backup of this very database."""
-    volume, settings = labelling.volume, env.ctx.settings
-    lacking = missing_backup(
-        env.environment,
-        recoverability.backup_state(env, env.ctx.clock(), scene, [volume]),
-        timedelta(minutes=settings.guard.fresh_minutes),
-        {volume: recoverability.database_identifier(volume, scene, _client(program).api)},
-        must_match=True,
-    )
-    if lacking:
-        reason, hint, _ = lacking
-        raise Refused(f"{volume} would be recreated, and {reason}.", hint=hint)
-
-
-def _client(program: Path) -> EngineClient:
-    return EngineClient(program, Call("docker", ("info",), verb="info"))
+    scene, state_dir = _scene(), env.ctx.settings.state_dir
+    known = audit_log.known_postgres_volumes(state_dir, scene.engine.id)
+    protected = [
+        ProtectedVolume(name, reason, known.get(name) == env.environment)
+        for name, reason in sorted(scene.protected.items())
+        if scene.environment_of_volume(name) == env.environment
+    ]
+    new = {item.volume: str(env.environment) for item in protected if not item.recorded}
+    if new and not dry_run:
+        audit_log.store_postgres_volumes(state_dir, scene.engine.id, {**known, **new})
+        env.ctx.journal("protect", {"environment": env.environment, "volumes": sorted(new)})
+    return protected
 
 
 def _scene() -> Scene:
     """The state of the engine that docker uses."""
-    asked = _client(real.real("docker"))
+    asked = EngineClient(real.real("docker"), Call("docker", ("info",), verb="info"))
     scene = resolve(asked, protected_objects.configured_protection)
     if scene.silent:
         raise CannotJudge(

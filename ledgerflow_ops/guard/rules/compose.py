@@ -1,26 +1,50 @@
-"""What Compose would start: each service is compared with the existing containers and volumes."""
+"""What Compose would start: each service is compared with the existing containers and volumes.
+
+A compose file can lose data without removing any: an empty database replaces the old one. Tested: a volume
+with another name, or another place in the container; a volume whose definition was changed by as little as a
+label, which `up -y`, or a yes when asked, removes and creates again; two copies of the database's service.
+"""
 
 from collections.abc import Iterator
 from dataclasses import replace
 
+from ledgerflow_ops.core.hints import Hint, command, make
 from ledgerflow_ops.guard.command_line import mounts
 from ledgerflow_ops.guard.command_line.parse import Call
 from ledgerflow_ops.guard.context import Scene, data_targets
-from ledgerflow_ops.guard.effects import DataEffect, destroys
+from ledgerflow_ops.guard.effects import DataEffect, destroys, on_volume
 from ledgerflow_ops.guard.host_paths import overlap
 from ledgerflow_ops.guard.inside.effects import Effect, Surroundings
-from ledgerflow_ops.guard.model import PROJECT, Container, Hook, Mount, Process, Project, Service
-from ledgerflow_ops.guard.rules import compose_data_loss, containers, programs_inside, removals
+from ledgerflow_ops.guard.model import (
+    CONFIG_FILES,
+    PROJECT,
+    Container,
+    Declared,
+    Hook,
+    Mount,
+    Process,
+    Project,
+    Service,
+    Volume,
+)
+from ledgerflow_ops.guard.rules import containers, removals
 from ledgerflow_ops.guard.rules.mounted_data import (
-    exposed_data,
-    mounts_only_own_data,
-    overlaid_data,
+    exposed,
     runs_server,
     second_server,
+    serves_own_data,
+    started,
 )
 
 STOPPING = frozenset({"compose stop", "compose restart", "compose down", "compose rm", "compose wait"})
 STARTING = frozenset({"compose start", "compose restart"})
+_NAME_BACK = Hint("Give the volume its old name back in the compose file, or name: it there.")
+_UNDO = Hint("Undo the change under volumes: in the compose file, or declare it external: true.")
+_MAJOR = Hint(
+    "Another major version cannot read the data: ", make("backup"), "; start it empty; ", make("restore")
+)
+_OWN_LABELS = "com.docker.compose."
+_FETCHING = frozenset({"always", "newer", "daily", "weekly"})
 
 
 def up(call: Call, scene: Scene) -> Iterator[DataEffect]:
@@ -28,14 +52,58 @@ def up(call: Call, scene: Scene) -> Iterator[DataEffect]:
     project = scene.project
     if project is None:
         return
-    yield from compose_data_loss.renamed(project, scene)
-    yield from compose_data_loss.redefined(project, scene)
+    yield from _renamed(project, scene)
+    yield from _redefined(project, scene)
     for service in project.services:
-        yield from service_started(call, service, project, scene)
+        yield from _service_started(call, service, project, scene)
     if call.on("renew-anon-volumes"):
-        yield from compose_data_loss.renewed(project, scene)
+        yield from removals.orphaned(scene.engine.of(project.name), scene)
     if call.on("remove-orphans") or (scene.orphans_go and "remove-orphans" not in call.options):
         yield from _orphans(project, scene)
+
+
+def one_off(call: Call, scene: Scene) -> Iterator[DataEffect]:
+    """`compose run`: another program with a service's volumes."""
+    project, name = scene.project, "".join(call.operands[:1])
+    service = next((it for it in project.services if it.name == name), None) if project else None
+    if project is None or service is None:
+        return
+    for other in project.services:
+        if other is not service and not call.on("no-deps"):  # Compose lists it because it starts it
+            yield from _service_started(call, other, project, scene)
+    if call.on("remove-orphans"):
+        yield from _orphans(project, scene)
+    own = service.process
+    entrypoint = mounts.words(call.last("entrypoint")) if "entrypoint" in call.options else own.entrypoint
+    argv = call.operands[1:] or (() if "entrypoint" in call.options else own.command)
+    asked = tuple(mounts.asked_for(call, scene))
+    process = replace(own, entrypoint=entrypoint, command=argv, mounts=(*own.mounts, *asked))
+    process = replace(process, unbound=mounts.unbound(call) or own.unbound)
+    database = serves_own_data(own, scene) and runs_server(own)
+    given = replace(process, mounts=asked if database else process.mounts)
+    yield from exposed(f"a container of {name}", given, scene, allowed=False)
+    if runs_server(process):
+        yield from second_server(f"a second {name}", process, scene)
+    else:
+        yield from _inside((*entrypoint, *argv), replace(service, process=process), project, scene, call)
+
+
+def hooks_of_call(call: Call, scene: Scene) -> Iterator[DataEffect]:
+    """The hooks that a command runs in existing containers, as the current file says.
+
+    Tested with `stop`, `restart`, `down` and `rm --stop`, which run pre_stop, also in containers that were
+    created long before. `kill` and `run` run none.
+    """
+    project = scene.project
+    stops = call.verb in STOPPING and (call.verb != "compose rm" or call.on("stop"))
+    for service in project.services if project else ():
+        named = not call.operands or service.name in call.operands
+        if project and named and scene.engine.of(project.name, [service.name]):
+            hooks = (
+                *(service.at_start if call.verb in STARTING else ()),
+                *(service.at_stop if stops else ()),
+            )
+            yield from _hooks(service, hooks, project, scene)
 
 
 def _orphans(project: Project, scene: Scene) -> Iterator[DataEffect]:
@@ -45,38 +113,35 @@ def _orphans(project: Project, scene: Scene) -> Iterator[DataEffect]:
     yield from removals.orphaned(gone, scene)
 
 
-def started(call: Call, scene: Scene) -> Iterator[DataEffect]:
-    """`compose start` and `restart` of existing containers."""
-    for container in scene.engine.of(scene.project_name, call.operands):
-        yield from containers.container_started(container, scene)
-
-
-def service_started(call: Call, service: Service, project: Project, scene: Scene) -> Iterator[DataEffect]:
-    """One service that is brought up: its mounts, its data, its programs."""
-    mine = _of_service(service, project, scene)
-    yield from _given(service, mine, scene)
-    yield from compose_data_loss.copies(call, service, scene)
-    yield from compose_data_loss.shadowed(service, mine, project, scene)
-    yield from compose_data_loss.another_image(call, service, mine, scene)
+def _service_started(call: Call, service: Service, project: Project, scene: Scene) -> Iterator[DataEffect]:
+    """One service that is brought up: its mounts, its data, its programs, what changes it from outside."""
+    mine = [it for it in scene.engine.of(project.name, [service.name]) if not it.one_off]
+    who, data = f"the service {service.name}", scene.data(service.process)
+    yield from _given(who, service.process, mine, scene)
+    yield from _copies(call, service, scene)
+    yield from _shadowed(service, mine, project, scene)
+    yield from _another_image(call, service, mine, scene)
     yield from _by_its_program(service, mine, project, scene)
-    yield from _hooks(service, (*service.at_start, *service.at_stop, *service.at_change), project, scene)
-    yield from _from_outside(service, scene)
+    yield from _hooks(service, (*service.at_start, *service.at_stop), project, scene)
+    if service.outside and (data or scene.environment()):
+        yield destroys(f"{who}: {service.outside}", scene.environment())
+    for target in service.watched:
+        if any(overlap(target, mount.target) for mount in data):
+            yield destroys(f"{who}: changed files are copied to {target}", scene.environment())
 
 
-def _given(service: Service, mine: list[Container], scene: Scene) -> Iterator[DataEffect]:
+def _given(who: str, process: Process, mine: list[Container], scene: Scene) -> Iterator[DataEffect]:
     """The service's mounts. A PostgreSQL may mount its own data; mounts that exist already are allowed."""
-    process, who = service.process, f"the service {service.name}"
     held = tuple(mount for container in mine for mount in container.process.mounts)
     fresh = tuple(mount for mount in process.mounts if not _has(held, mount))
     same = _unchanged(process, mine) and all(_has(held, mount) for mount in scene.data(process))
-    server = (runs_server(process) or same) and mounts_only_own_data(process, scene)
+    server = (runs_server(process) or same) and serves_own_data(process, scene)
     asked = process
     if server or not scene.data(process):
         known = any(container.process.unbound == process.unbound for container in mine)
         asked = replace(process, mounts=fresh, unbound="" if known else process.unbound)
-    yield from exposed_data(who, asked, scene, allowed=server)
-    yield from second_server(who, process, scene, frozenset(container.id for container in mine))
-    yield from overlaid_data(who, process, fresh, scene)
+    yield from exposed(who, asked, scene, allowed=server)
+    yield from started(who, process, scene, mine, fresh)
 
 
 def _by_its_program(
@@ -91,10 +156,10 @@ def _by_its_program(
     argv = (*process.entrypoint, *process.command)
     if _unchanged(process, mine) or runs_server(process):
         argv = ()
+    ours = scene.environment_of_project(project.name)
     for words, what in ((argv, "at its start"), (service.health, "the health check of")):
+        counts = not ours or mine or any("migrate" in word for word in words)
         for effect in _inside(words, service, project, scene) if words else ():
-            ours = scene.environment_of_project(project.name)
-            counts = not ours or mine or any("migrate" in word for word in words)
             if effect.effect is Effect.DESTROYS or (what == "at its start" and counts):
                 yield replace(effect, what=f"{what} {service.name}: {effect.what}")
 
@@ -109,53 +174,17 @@ def _inside(
     own = [mount for other in project.services for mount in scene.data(other.process)]
     where = Surroundings(data_targets(data), terminal=False, input=False)
     if call:
-        where = programs_inside.around(call, scene, data, call.last("workdir"))
-    yield from programs_inside.program(words, service.name, near, where, scene, call, own)
+        where = containers.around(call, scene, data, call.last("workdir"))
+    yield from containers.program(words, service.name, near, where, scene, call, own)
 
 
 def _hooks(service: Service, hooks: tuple[Hook, ...], project: Project, scene: Scene) -> Iterator[DataEffect]:
-    """What Compose runs in a service's container when it starts or stops it, as the current file says.
-
-    Tested with `stop`, `restart`, `down` and `rm --stop`, which run pre_stop, also in containers that were
-    created long before. `kill` and `run` run none.
-    """
     for hook in hooks:
         if hook.privileged and scene.protected:
-            yield destroys(
-                f"a hook of {service.name} is not confined to the container: it could reach every volume",
-                environment=scene.environment_of_project(project.name),
-            )
+            what = f"a hook of {service.name} is not confined to the container: it could reach every volume"
+            yield destroys(what, scene.environment_of_project(project.name))
         for effect in _inside(hook.command, service, project, scene):
             yield replace(effect, what=f"a hook: {effect.what}")
-
-
-def hooks_of_call(call: Call, scene: Scene) -> Iterator[DataEffect]:
-    """The hooks that a command runs in existing containers."""
-    project = scene.project
-    for service in project.services if project else ():
-        named = not call.operands or service.name in call.operands
-        if project and named and scene.engine.of(project.name, [service.name]):
-            starts = service.at_start if call.verb in STARTING else ()
-            stops = (
-                service.at_stop
-                if call.verb in STOPPING and (call.verb != "compose rm" or call.on("stop"))
-                else ()
-            )
-            yield from _hooks(service, (*starts, *stops), project, scene)
-
-
-def _from_outside(service: Service, scene: Scene) -> Iterator[DataEffect]:
-    """What changes the service from outside its image: a provider program, changed files of the host."""
-    who, environment, data = f"the service {service.name}", scene.environment(), scene.data(service.process)
-    if service.outside and (data or environment):
-        yield destroys(f"{who}: {service.outside}", environment=environment)
-    for target in service.watched:
-        if any(overlap(target, mount.target) for mount in data):
-            yield destroys(f"{who}: changed files are copied to {target}", environment=environment)
-
-
-def _of_service(service: Service, project: Project, scene: Scene) -> list[Container]:
-    return [container for container in scene.engine.of(project.name, [service.name]) if not container.one_off]
 
 
 def _unchanged(process: Process, mine: list[Container]) -> bool:
@@ -169,51 +198,110 @@ def _unchanged(process: Process, mine: list[Container]) -> bool:
 
 
 def _has(held: tuple[Mount, ...], mount: Mount) -> bool:
-    return any(
-        (existing.kind, existing.source, existing.target) == (mount.kind, mount.source, mount.target)
-        and existing.writable >= mount.writable
-        for existing in held
-    )
+    return any(replace(mount, writable=writable) in held for writable in {True, mount.writable})
 
 
-def one_off(call: Call, scene: Scene) -> Iterator[DataEffect]:
-    """`compose run`: another program with a service's volumes."""
-    project, name = scene.project, call.operands[0] if call.operands else ""
-    service = (
-        next((candidate for candidate in project.services if candidate.name == name), None)
-        if project
-        else None
-    )
-    if project is None or service is None:
-        return
-    for other in project.services:
-        if other is not service and not call.on("no-deps"):  # Compose lists it because it starts it
-            yield from service_started(call, other, project, scene)
-    if call.on("remove-orphans"):
-        yield from _orphans(project, scene)
-    own = service.process
-    entrypoint = mounts.words(call.last("entrypoint")) if "entrypoint" in call.options else own.entrypoint
-    command = call.operands[1:] or (() if "entrypoint" in call.options else own.command)
-    asked = tuple(mounts.asked_for(call, scene))
-    process = replace(own, entrypoint=entrypoint, command=command, mounts=(*own.mounts, *asked))
-    process = replace(process, unbound=mounts.unbound(call) or own.unbound)
-    database = mounts_only_own_data(own, scene) and runs_server(own)
-    given = replace(process, mounts=asked if database else process.mounts)
-    yield from exposed_data(f"a container of {name}", given, scene, allowed=False)
-    if runs_server(process):
-        yield from second_server(f"a second {name}", process, scene)
-        return
-    asked_of = replace(service, process=process)
-    yield from _inside((*entrypoint, *command), asked_of, project, scene, call)
+def _renamed(project: Project, scene: Scene) -> Iterator[DataEffect]:
+    """A project with a name other than that of the containers created from the same file."""
+    for container in scene.engine.containers:
+        files = set(container.labels.get(CONFIG_FILES, "").split(",")) & set(project.files)
+        if container.project != project.name and files and scene.data(container.process):
+            beside = f"it starts the project {project.name} beside {container.project}, which the same file"
+            keep = command("docker", "compose", "-p", container.project)
+            yield destroys(
+                f"{beside} was used for and which holds the data: the new one would be empty",
+                scene.environment_of(container.labels),
+                safe=Hint("Keep the project's name, begin with: ", keep),
+            )
 
 
-def executed(call: Call, scene: Scene) -> Iterator[DataEffect]:
-    """`compose exec`."""
-    for container in scene.engine.of(scene.project_name, call.operands[:1]):
-        yield from containers.run_inside(call, container, call.operands[1:], scene)
+def _redefined(project: Project, scene: Scene) -> Iterator[DataEffect]:
+    """Volumes that Compose would offer to remove and recreate, because their declaration differs."""
+    for declared in project.volumes:
+        volume, name = scene.engine.volume(declared.name), declared.name
+        if volume and not declared.external and name in scene.protected and _differs(declared, volume):
+            yield destroys(
+                f"it removes the volume {name} and creates it again, empty: the compose file's "
+                "declaration differs from the volume, and a single yes is enough",
+                scene.environment_of_volume(name) or scene.environment(),
+                (name,),
+                _UNDO,
+            )
 
 
-def attached(call: Call, scene: Scene) -> Iterator[DataEffect]:
-    """`compose attach`."""
-    for one in scene.engine.of(scene.project_name, call.operands[:1]):
-        yield from containers.attached_input(one, scene, given=not call.on("no-stdin"))
+def _differs(declared: Declared, volume: Volume) -> bool:
+    made = {name: value for name, value in volume.labels.items() if not name.startswith(_OWN_LABELS)}
+    ours = {name: value for name, value in made.items() if not name.startswith("com.ledgerflow.")}
+    wanted = {name: value for name, value in declared.labels.items() if not name.startswith(_OWN_LABELS)}
+    driver = (declared.driver or "local", dict(declared.options))
+    return wanted not in (made, ours) or driver != (volume.driver, dict(volume.options))
+
+
+def _copies(call: Call, service: Service, scene: Scene) -> Iterator[DataEffect]:
+    count = service.copies
+    for text in (*call.all("scale"), *(call.operands if call.verb == "compose scale" else ())):
+        name, _, number = text.partition("=")
+        if name == service.name:
+            count = int(number) if number.isdigit() else 2
+    if count < 1:
+        yield from removals.orphaned(scene.engine.of(scene.project_name, [service.name]), scene)
+    for mount in scene.data(service.process) if count > 1 else ():
+        on = f"on one data folder ({mount.source}), which two servers destroy"
+        safe = Hint("A data folder can have only one server: leave it at one.")
+        what, whose = f"it runs {count} copies of {service.name} {on}", scene.environment()
+        yield on_volume(what, mount, scene, safe, whose)
+
+
+def _shadowed(
+    service: Service, mine: list[Container], project: Project, scene: Scene
+) -> Iterator[DataEffect]:
+    """A database that would start empty because its data are in another volume."""
+    process, instead = service.process, "which holds the data: the database would be empty"
+    for name, place in _homes(service, mine, project, scene):
+        now = next((mount for mount in process.mounts if mount.target == place), None)
+        if now is None or now.source != name or now.kind == "tmpfs":
+            given = (now.source or now.kind) if now else "nothing"
+            what = f"it starts {service.name} with {given} at {place} instead of {name}, {instead}"
+            whose = scene.environment_of_volume(name) or scene.environment()
+            yield destroys(what, whose, (name,), _NAME_BACK)
+    moved = {container.process.pgdata for container in mine if container.process.pgdata} - {process.pgdata}
+    if moved and process.pgdata and scene.data(process):
+        what = f"it starts {service.name} with PGDATA={process.pgdata} instead of {moved.pop()}, {instead}"
+        yield destroys(what, scene.environment(), safe=Hint("Set PGDATA to its old value."))
+
+
+def _homes(
+    service: Service, mine: list[Container], project: Project, scene: Scene
+) -> Iterator[tuple[str, str]]:
+    """The service's data volumes, with their targets: by its containers, or by the project's old volumes."""
+    for container in mine:
+        for mount in scene.data(container.process):
+            if mount.is_data(container.process.pgdata):
+                yield mount.source, mount.target
+    used = {mount.source for other in project.services for mount in other.process.mounts}
+    of_data = [mount for mount in service.process.mounts if mount.is_data(service.process.pgdata)]
+    new = [mount for mount in of_data if mount.kind != "bind" and not scene.engine.volume(mount.source)]
+    environment, protected = scene.environment(), scene.protected
+    for volume in scene.engine.volumes if new and not mine else ():
+        left = volume.labels.get(PROJECT) == project.name  # whatever is in it: nobody can tell any more
+        theirs = environment and scene.environment_of_volume(volume.name) == environment
+        if volume.name not in used and (left or (theirs and volume.name in protected)):
+            yield volume.name, new[0].target
+
+
+def _another_image(call: Call, service: Service, mine: list[Container], scene: Scene) -> Iterator[DataEffect]:
+    """Another image on the same data: another major version may be unable to read them, or change them."""
+    after = service.process
+    pull = call.last("pull") or service.pull
+    builds = call.on("build") or pull == "build" or call.verb == "compose watch"
+    anew = pull in _FETCHING or pull.startswith("every_") or (service.built and builds)
+    for container in mine:
+        before, runs = container.process, "may run another " if anew else ""
+        if after.image_id and before.image_id != after.image_id:
+            runs = "runs another "
+        if before.image != after.image:
+            runs = "runs "
+        for mount in scene.data(before) if runs else ():
+            what = f"it {runs}{after.image} on the data of {before.image} ({service.name})"
+            whose = scene.environment_of(container.labels)
+            yield on_volume(what, mount, scene, _MAJOR, whose, known=False)

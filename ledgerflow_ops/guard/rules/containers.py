@@ -1,97 +1,106 @@
 """The effects of commands on single containers: run, create, start, exec, attach."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from ledgerflow_ops.core.hints import Hint, command
+from ledgerflow_ops.core.hints import Hint, command, make
 from ledgerflow_ops.guard.command_line import mounts
-from ledgerflow_ops.guard.command_line.object_names import place
 from ledgerflow_ops.guard.command_line.parse import Call
-from ledgerflow_ops.guard.context import Scene
+from ledgerflow_ops.guard.context import Scene, data_targets
 from ledgerflow_ops.guard.effects import DataEffect, destroys
 from ledgerflow_ops.guard.host_paths import host_places
-from ledgerflow_ops.guard.inside.effects import Surroundings, interactive
-from ledgerflow_ops.guard.model import Container, Stdin
-from ledgerflow_ops.guard.rules import copying, programs_inside
-from ledgerflow_ops.guard.rules.mounted_data import (
-    exposed_data,
-    mounts_only_own_data,
-    overlaid_data,
-    runs_server,
-    second_server,
+from ledgerflow_ops.guard.inside.effects import (
+    Effect,
+    Finding,
+    Surroundings,
+    interactive,
+    names,
+    uncertain,
+    worst,
+)
+from ledgerflow_ops.guard.model import Container, Mount, Stdin
+from ledgerflow_ops.guard.rules.mounted_data import exposed, runs_server, serves_own_data, started
+from ledgerflow_ops.guard.rules.removals import named
+
+BACKUP = Hint(
+    make("backup"),
+    " keeps what is there now. Put this before a command, to see what it would do: ",
+    command("ledger_docker", "--explain"),
+)
+ALONE = Surroundings((), terminal=False, input=False)
+_TYPED = Surroundings((), terminal=True, input=True)
+_HARMLESS_VARIABLES = names(
+    """
+    PGPASSWORD PGUSER PGHOST PGPORT PGDATABASE PGAPPNAME PGCONNECT_TIMEOUT PGSSLMODE LANG TZ TERM
+    COLUMNS LINES NO_COLOR CI DEBUG LOG_LEVEL DJANGO_SETTINGS_MODULE DJANGO_DEBUG LEDGER_ENV
+    PYTHONUNBUFFERED
+    """
 )
 
 
 def new_container(call: Call, scene: Scene) -> Iterator[DataEffect]:
     """`run` and `create`."""
     process = mounts.of_call(call, scene)
-    who = f"a container of {process.image or 'an image'}"
-    server = runs_server(process) and mounts_only_own_data(process, scene)
-    yield from exposed_data(who, process, scene, allowed=server)
-    yield from second_server(who, process, scene)
-    yield from overlaid_data(who, process, process.mounts, scene)
+    who, data = f"a container of {process.image or 'an image'}", scene.data(process)
+    server = runs_server(process) and serves_own_data(process, scene)
+    yield from exposed(who, process, scene, allowed=server)
+    yield from started(who, process, scene, over=process.mounts)
     named = (*process.command, *call.all("env"), *call.all("add-host"), *call.all("link"))
-    near = scene.reached(frozenset(call.all("network")), _labels(call), named)
-    where = programs_inside.around(call, scene, scene.data(process))
+    labels = dict(text.partition("=")[::2] for text in call.all("label"))
+    near = scene.reached(frozenset(call.all("network")), labels, named)
     argv = (*process.entrypoint, *process.command) or (process.image,)
     if not runs_server(process):
-        yield from programs_inside.program(argv, who, near, where, scene, call)
+        yield from program(argv, who, near, around(call, scene, data), scene, call)
     if call.last("health-cmd"):
-        check, own = ("sh", "-c", call.last("health-cmd")), scene.data(process)
-        yield from programs_inside.program(check, who, near, where, scene, own=own)
+        check = ("sh", "-c", call.last("health-cmd"))
+        yield from program(check, who, near, around(call, scene, data), scene, own=data)
 
 
-def _labels(call: Call) -> dict[str, str]:
-    return dict(text.partition("=")[::2] for text in call.all("label"))
+def started_again(call: Call, scene: Scene) -> Iterator[DataEffect]:
+    """`start` and `restart` of existing containers, docker's and Compose's."""
+    for container in named(call, scene, call.operands):
+        yield from _started_again(container, scene)
+        if call.verb == "start" and (call.on("interactive") or call.on("attach")):
+            yield from _attached(container, scene, given=call.on("interactive"))
 
 
-def started(call: Call, scene: Scene) -> Iterator[DataEffect]:
-    """`start` and `restart` of existing containers."""
-    for name in call.operands:
-        container = scene.engine.container(name)
-        if container:
-            yield from container_started(container, scene)
-            if call.verb == "start" and (call.on("interactive") or call.on("attach")):
-                yield from attached_input(container, scene, given=call.on("interactive"))
-
-
-def container_started(container: Container, scene: Scene) -> Iterator[DataEffect]:
+def _started_again(container: Container, scene: Scene) -> Iterator[DataEffect]:
     """The start of an existing container, which may have been created without being judged."""
     process = container.process
     if container.running:
         return
-    server = runs_server(process) and mounts_only_own_data(process, scene)
-    yield from exposed_data(container.name, process, scene, allowed=server)
-    yield from second_server(container.name, process, scene)
-    if not server and not scene.environment_of(
-        container.labels
-    ):  # an environment's own services start every day
-        near = [one for one in reached(container, scene) if one.id != container.id]
-        where = Surroundings((), terminal=False, input=False)
-        yield from programs_inside.program(
-            (*process.entrypoint, *process.command), container.name, near, where, scene
-        )
+    server = runs_server(process) and serves_own_data(process, scene)
+    yield from exposed(container.name, process, scene, allowed=server)
+    yield from started(container.name, process, scene)
+    if not server and not scene.environment_of(container.labels):  # an environment's own start every day
+        near = [other for other in reached(container, scene) if other.id != container.id]
+        yield from program((*process.entrypoint, *process.command), container.name, near, ALONE, scene)
 
 
 def executed(call: Call, scene: Scene) -> Iterator[DataEffect]:
-    """`exec`."""
-    container = scene.engine.container(call.operands[0]) if call.operands else None
-    if container:
-        yield from run_inside(call, container, call.operands[1:], scene)
+    """`exec` and `compose exec`."""
+    argv = call.operands[1:]
+    for container in named(call, scene, call.operands[:1]):
+        if call.on("privileged") and scene.protected:
+            what = f"it runs a program in {container.name} that is not confined to the container"
+            yield destroys(f"{what}: it could reach every volume", scene.environment_of(container.labels))
+        near = reached(container, scene, (*argv, *call.all("env")))
+        folder = call.last("workdir") or container.workdir
+        where = around(call, scene, scene.data(container.process), folder)
+        yield from program(argv, container.name, near, where, scene, call)
 
 
-def run_inside(call: Call, container: Container, argv: tuple[str, ...], scene: Scene) -> Iterator[DataEffect]:
-    """A program in an existing container, run by docker or by Compose."""
-    if call.on("privileged") and scene.protected:
-        yield destroys(
-            f"it runs a program in {container.name} that is not confined to the container: it could reach "
-            "every volume",
-            environment=scene.environment_of(container.labels),
-        )
-    near = reached(container, scene, (*argv, *call.all("env")))
-    where = programs_inside.around(
-        call, scene, scene.data(container.process), call.last("workdir") or container.workdir
-    )
-    yield from programs_inside.program(argv, container.name, near, where, scene, call)
+def attached(call: Call, scene: Scene) -> Iterator[DataEffect]:
+    """`attach` and `compose attach`."""
+    for container in named(call, scene, call.operands[:1]):
+        yield from _attached(container, scene, given=not call.on("no-stdin"))
+
+
+def _attached(container: Container, scene: Scene, *, given: bool) -> Iterator[DataEffect]:
+    """Input to a container's main program; a container that was started without stdin gets none."""
+    if given and container.reads_input and scene.stdin is not Stdin.NOTHING:
+        name = " ".join((*container.process.entrypoint, *container.process.command)[:1]) or "its program"
+        found = interactive(name, _TYPED)
+        yield from on_databases(found, f"in {container.name} it", reached(container, scene), scene)
 
 
 def reached(container: Container, scene: Scene, words: tuple[str, ...] = ()) -> list[Container]:
@@ -101,54 +110,63 @@ def reached(container: Container, scene: Scene, words: tuple[str, ...] = ()) -> 
     return scene.reached(container.networks, container.labels, words)
 
 
-def attached(call: Call, scene: Scene) -> Iterator[DataEffect]:
-    """`attach`."""
-    container = scene.engine.container(call.operands[0]) if call.operands else None
-    if container:
-        yield from attached_input(container, scene, given=not call.on("no-stdin"))
+def around(call: Call, scene: Scene, data: Iterable[Mount], workdir: str = "") -> Surroundings:
+    """A program's surroundings. Compose attaches its input by default, docker only on request."""
+    attached = call.on("interactive") or (call.compose and "interactive" not in call.options)
+    person = scene.stdin is Stdin.TERMINAL and (not call.on("no-tty") if call.compose else call.on("tty"))
+    given = attached and scene.stdin is not Stdin.NOTHING
+    return Surroundings(data_targets(data), given and person, given and not person, workdir or "/")
 
 
-def attached_input(container: Container, scene: Scene, *, given: bool) -> Iterator[DataEffect]:
-    """Input to a container's main program; a container that was started without stdin gets none."""
-    if given and container.reads_input and scene.stdin is not Stdin.NOTHING:
-        where = Surroundings((), terminal=True, input=True)
-        name = " ".join((*container.process.entrypoint, *container.process.command)[:1]) or "its program"
-        found = interactive(name, where)
-        yield from programs_inside.on_databases(
-            found, f"in {container.name} it", reached(container, scene), scene
-        )
+def program(
+    argv: tuple[str, ...],
+    who: str,
+    near: list[Container],
+    where: Surroundings,
+    scene: Scene,
+    call: Call | None = None,
+    own: Iterable[Mount] = (),
+) -> Iterator[DataEffect]:
+    """The effect of a program on the databases `near` it, or on its `own` data; none if there are none."""
+    own = tuple(own)
+    if near or own:
+        from ledgerflow_ops.guard.inside import programs  # slow to import, and rarely needed
+
+        found = worst([programs.effect(argv, where), *(_variables(call) if call else ())], "")
+        yield from on_databases(found, f"in {who} it", near, scene, own)
 
 
-def paths(call: Call, scene: Scene) -> Iterator[str]:
-    """Every path of the host that the verdict depends on, to be resolved."""
-    mounted = [mounts.of_call(call, scene)] if call.verb in ("run", "create", "compose run") else []
-    mounted += [container.process for container in scene.engine.containers]
-    mounted += [service.process for service in scene.project.services] if scene.project else []
-    yield from (mount.source for container in mounted for mount in container.mounts if mount.kind == "bind")
-    for volume in scene.engine.volumes:
-        yield from volume.places
-    if call.verb == "volume create":
-        yield from host_places(dict(_option(text) for text in call.all("opt")))
-    yield from (copying.on_host(target, scene) for target in (*call.all("output"), *scene.outputs))
-    if call.verb in ("cp", "compose cp"):
-        yield from (copying.on_host(path, scene) for name, path in map(place, call.operands) if not name)
+def on_databases(
+    finding: Finding, who: str, near: list[Container], scene: Scene, own: Iterable[Mount] = ()
+) -> Iterator[DataEffect]:
+    """A finding as an effect on these databases, each environment by itself."""
+    volumes: dict[str, set[str]] = {}
+    for container in near:
+        held = {mount.source for mount in scene.data(container.process) if mount.kind == "volume"}
+        volumes.setdefault(scene.environment_of(container.labels), set()).update(held)
+    for mount in own if not near else ():
+        volumes.setdefault(scene.environment_of_volume(mount.source), set()).add(mount.source)
+    for environment, touched in sorted(volumes.items()) if finding.effect is not Effect.READS else ():
+        yield DataEffect(finding.effect, f"{who} {finding.why}", environment, tuple(sorted(touched)), BACKUP)
 
 
-def _option(text: str) -> tuple[str, str]:
-    name, _, value = text.partition("=")
-    return name, value
+def _variables(call: Call) -> Iterator[Finding]:
+    """The variables that a program is given, some of which redirect it."""
+    for name in (text.partition("=")[0] for text in call.all("env")):
+        if name not in _HARMLESS_VARIABLES:
+            yield uncertain(f"is given {name}, which can change what runs")
+    if call.all("env-file") or call.all("env-from-file"):
+        yield uncertain("is given variables from a file")
 
 
 def volume_made(call: Call, scene: Scene) -> Iterator[DataEffect]:
     """`volume create` with a protected folder as its data."""
-    for value in host_places(dict(_option(text) for text in call.all("opt"))):
+    for value in host_places(mounts.driver_options(call)):
         for folder, reason in scene.folders.items():
             if scene.reaches(value, folder):
-                yield destroys(
-                    f"it creates a volume of {value} ({folder}: {reason}), through which containers could "
-                    "write there",
-                    safe=Hint("Mount a folder that holds nothing else."),
-                )
+                through = f"({folder}: {reason}), through which containers could write there"
+                safe = Hint("Mount a folder that holds nothing else.")
+                yield destroys(f"it creates a volume of {value} {through}", "", (), safe)
 
 
 def network_joined(call: Call, scene: Scene) -> Iterator[DataEffect]:
@@ -156,8 +174,8 @@ def network_joined(call: Call, scene: Scene) -> Iterator[DataEffect]:
     if len(call.operands) == 2 and (container := scene.engine.container(call.operands[1])):
         near = scene.reached(frozenset(call.operands[:1]), {})
         if near and container not in near and not scene.environment_of(container.labels):
-            found = interactive(container.name, Surroundings((), terminal=True, input=True))
-            yield from programs_inside.on_databases(found, "it connects a container and", near, scene)
+            found = interactive(container.name, _TYPED)
+            yield from on_databases(found, "it connects a container and", near, scene)
 
 
 def context_changed(call: Call, scene: Scene) -> Iterator[DataEffect]:
@@ -165,10 +183,6 @@ def context_changed(call: Call, scene: Scene) -> Iterator[DataEffect]:
     name = call.operands[0] if call.operands else ""
     moves = scene.elsewhere.get(name, False) or (call.verb == "context update" and bool(call.last("docker")))
     if moves and scene.protected:
-        yield destroys(
-            f"it directs all later commands to another engine ({name})",
-            safe=Hint(
-                "Begin each command that is meant for it with: ",
-                command("docker", "--context", name or "NAME"),
-            ),
-        )
+        instead = command("docker", "--context", name or "NAME")
+        safe = Hint("Begin each command that is meant for it with: ", instead)
+        yield destroys(f"it directs all later commands to another engine ({name})", "", (), safe)

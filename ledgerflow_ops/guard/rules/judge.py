@@ -6,14 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from ledgerflow_ops.core.hints import Hint, command
 from ledgerflow_ops.guard.command_line.grammar import READING
-from ledgerflow_ops.guard.command_line.object_names import place
-from ledgerflow_ops.guard.command_line.parse import Call
+from ledgerflow_ops.guard.command_line.parse import Call, place
 from ledgerflow_ops.guard.context import Scene
 from ledgerflow_ops.guard.effects import DataEffect, Judgement, Target, distinct, uncertain
 from ledgerflow_ops.guard.rules import compose, containers, copying, removals
 
-_FILE = re.compile(r".*\.(dev|test|prod)\.ya?ml")
-_ENV_FILE = re.compile(r"(?:.*\.)?env\.(dev|test|prod)|\.env\.(dev|test|prod)")
+_FILE = re.compile(r".*\.(dev|test|prod)\.ya?ml|(?:.*\.)?env\.(dev|test|prod)")
 
 Rule = Callable[[Call, Scene], Iterable[DataEffect]]
 
@@ -23,43 +21,24 @@ def _nothing(_call: Call, _scene: Scene) -> Iterator[DataEffect]:
 
 
 _RULES: Mapping[str, Rule] = {
-    "run": containers.new_container,
-    "create": containers.new_container,
-    "start": containers.started,
-    "restart": containers.started,
-    "stop": removals.stopped,
-    "kill": removals.stopped,
-    "rm": removals.containers,
-    "exec": containers.executed,
-    "attach": containers.attached,
-    "cp": copying.copied,
-    "export": copying.output,
-    "image save": copying.output,
+    **dict.fromkeys(("run", "create"), containers.new_container),
+    **dict.fromkeys(("start", "restart", "compose start", "compose restart"), containers.started_again),
+    **dict.fromkeys(("exec", "compose exec"), containers.executed),
+    **dict.fromkeys(("attach", "compose attach"), containers.attached),
+    **dict.fromkeys(("context use", "context update"), containers.context_changed),
+    "volume create": containers.volume_made,
+    "network connect": containers.network_joined,
+    **dict.fromkeys(("stop", "kill", "compose stop", "compose kill"), removals.stopped),
+    **dict.fromkeys(("rm", "compose rm"), removals.removed_containers),
+    **dict.fromkeys(("compose down", "compose wait"), removals.down),
     "volume rm": removals.volumes_by_name,
     "volume prune": removals.volume_sweep,
-    "volume create": containers.volume_made,
     "container prune": removals.container_sweep,
     "system prune": removals.system_sweep,
-    "network connect": containers.network_joined,
-    "context use": containers.context_changed,
-    "context update": containers.context_changed,
-    "compose up": compose.up,
-    "compose create": compose.up,
-    "compose scale": compose.up,
-    "compose watch": compose.up,
-    "compose start": compose.started,
-    "compose restart": compose.started,
+    **dict.fromkeys(("cp", "compose cp"), copying.copied),
+    **dict.fromkeys(("export", "image save", "compose config", "compose export"), copying.output),
+    **dict.fromkeys(("compose up", "compose create", "compose scale", "compose watch"), compose.up),
     "compose run": compose.one_off,
-    "compose exec": compose.executed,
-    "compose cp": copying.copied,
-    "compose attach": compose.attached,
-    "compose rm": removals.service_containers,
-    "compose down": removals.down,
-    "compose wait": removals.down,
-    "compose stop": removals.stopped_services,
-    "compose kill": removals.stopped_services,
-    "compose config": copying.output,
-    "compose export": copying.output,
 }
 """Command that may lose data → its rule."""
 
@@ -72,7 +51,7 @@ _REHEARSED = frozenset({"compose down", "compose rm", "compose stop", "compose k
 _START = Hint("Start the engine; ", command("docker", "info"), " shows what is wrong. Then run this again.")
 _SWEEPS = frozenset({"volume prune", "system prune", "container prune"})
 _LEADS_OUT = re.compile(r"--(?:privileged|pid|device|cap-add|volumes-from|use-api-socket|net)")
-_UNTARGETED = frozenset({"compose config", "export", "image save"})
+_UNTARGETED = frozenset({"compose config", "export", "image save", "help"})
 _FIRST = frozenset({"exec", "attach", "rename"})
 _BY_NAME = _FIRST | {"start", "restart", "stop", "kill", "rm", "pause", "unpause", "update"}
 
@@ -116,7 +95,7 @@ def _named_by(call: Call, scene: Scene) -> Iterator[DataEffect]:
             holder = scene.engine.container(name)
             whose = scene.environment_of(holder.labels) if holder else scene.environment_of_volume(name)
             what = f"it runs docker {call.verb}, which is not known here, on {name}"
-            yield uncertain(what, environment=whose or scene.environment_of_project(name))
+            yield uncertain(what, whose or scene.environment_of_project(name))
 
 
 def _unread(call: Call, scene: Scene) -> str:
@@ -137,38 +116,23 @@ def _unread(call: Call, scene: Scene) -> str:
 
 def _targets(call: Call, scene: Scene) -> Iterator[Target]:
     """Every indication of the environment of the call's target."""
-    if call.verb in _UNTARGETED or call.verb == "help":
+    if call.verb in _UNTARGETED:
         return
     if call.compose and scene.project:
         yield from _of_project(scene)
-    elif call.verb in _BY_NAME:
-        names = call.operands[:1] if call.verb in _FIRST else call.operands
-        for name in names:
-            yield from _of_container(name, scene)
-    elif call.verb == "cp":
-        for operand in call.operands:
-            yield from _of_container(place(operand)[0], scene)
-
-
-def _of_container(name: str, scene: Scene) -> Iterator[Target]:
-    container = scene.engine.container(name) if name else None
-    environment = scene.environment_of(container.labels) if container else ""
-    if container and environment:
-        yield Target(environment, f"the container {container.name}")
+    names = call.operands[:1] if call.verb in _FIRST else call.operands if call.verb in _BY_NAME else ()
+    for name in (place(operand)[0] for operand in call.operands) if call.verb == "cp" else names:
+        container = scene.engine.container(name)
+        if container and (environment := scene.environment_of(container.labels)):
+            yield Target(environment, f"the container {container.name}")
 
 
 def _of_project(scene: Scene) -> Iterator[Target]:
     """The project's name, and if it is one of ours the names of its files."""
-    project = scene.project
-    named = scene.environment_of_project(project.name) if project else ""
+    project, named = scene.project, scene.environment()
     if project and named:
         yield Target(named, f"the project {project.name}")
-        yield from _said_by_names(project.files, _FILE)
-        yield from _said_by_names(project.env_files, _ENV_FILE)
-
-
-def _said_by_names(paths: Iterable[str], pattern: re.Pattern[str]) -> Iterator[Target]:
-    for path in paths:
-        match = pattern.fullmatch(posixpath.basename(path))
-        if match:
-            yield Target(next(filter(None, match.groups())), f"the file {posixpath.basename(path)}")
+        for path in (*project.files, *project.env_files):
+            name = posixpath.basename(path)
+            if match := _FILE.fullmatch(name):
+                yield Target(next(filter(None, match.groups())), f"the file {name}")

@@ -13,7 +13,7 @@ from ledgerflow_ops.core.hints import Hint, command, make
 from ledgerflow_ops.guard.command_line.parse import Call
 from ledgerflow_ops.guard.context import Scene
 from ledgerflow_ops.guard.effects import DataEffect, destroys, uncertain
-from ledgerflow_ops.guard.model import PROJECT, Container, Volume
+from ledgerflow_ops.guard.model import PROJECT, Container, Mount, Volume
 
 _RESTORE = Hint(
     "To return to an older state: ",
@@ -26,41 +26,36 @@ _NAME_IT = Hint(
     command("docker", "volume", "ls"),
     " lists. Or start the database first.",
 )
+_MOVE = Hint("Move the data into a volume with a name: ", make("backup"), "; then restore into it.")
 _ALL_FROM = (1, 42)
 
 
 def volumes_by_name(call: Call, scene: Scene) -> Iterator[DataEffect]:
     """`volume rm`."""
-    protected = scene.protected
-    for name in call.operands:
-        if name in protected:
-            yield _removed(scene, name, protected[name])
+    yield from _removed(call.operands, scene, _RESTORE)
 
 
 def volume_sweep(call: Call, scene: Scene) -> Iterator[DataEffect]:
     """`volume prune`. It keeps what a container mounts; a backup insures such data that its filter names."""
-    everything = scene.engine.api < _ALL_FROM or call.on("all") or "all=1" in call.all("filter")
-    held = {mount.source for container in scene.engine.containers for mount in container.process.mounts}
-    yield from _swept(
-        call, scene, held, anonymous_only=not everything and "all=true" not in call.all("filter")
-    )
-    named = any(text.startswith("label=") for text in call.all("filter"))
-    for name in sorted(held & scene.protected.keys()) if everything and named else ():
-        volume = scene.engine.volume(name)
-        if volume and _matches(call, volume) and not volume.anonymous:
-            what = f"its filter names the volume {name}, which only its container keeps"
-            yield uncertain(what, environment=scene.environment_of_volume(name), volumes=(name,))
+    filters = call.all("filter")
+    everything = scene.engine.api < _ALL_FROM or call.on("all") or {"all=1", "all=true"} & {*filters}
+    matching = [it for it in scene.engine.volumes if _matches(call, it) and (everything or it.anonymous)]
+    held = _mounted(scene.engine.containers)
+    yield from _removed((it.name for it in matching if it.name not in held), scene, _NAME_IT)
+    named = everything and any(text.startswith("label=") for text in filters)
+    for volume in matching if named else ():
+        if volume.name in held & scene.protected.keys() and not volume.anonymous:
+            what = f"its filter names the volume {volume.name}, which only its container keeps"
+            yield uncertain(what, scene.environment_of_volume(volume.name), (volume.name,))
 
 
 def system_sweep(call: Call, scene: Scene) -> Iterator[DataEffect]:
     """`system prune`; with --volumes also the volumes that only stopped containers mount."""
-    stopped = [container for container in scene.engine.containers if not container.running]
-    yield from orphaned(stopped, scene)
+    yield from container_sweep(call, scene)
     if call.on("volumes"):
-        running = (container for container in scene.engine.containers if container.running)
-        yield from _swept(
-            call, scene, {mount.source for container in running for mount in container.process.mounts}
-        )
+        kept = _mounted(container for container in scene.engine.containers if container.running)
+        going = (it.name for it in scene.engine.volumes if it.name not in kept and _matches(call, it))
+        yield from _removed(going, scene, _NAME_IT)
 
 
 def container_sweep(_call: Call, scene: Scene) -> Iterator[DataEffect]:
@@ -68,63 +63,53 @@ def container_sweep(_call: Call, scene: Scene) -> Iterator[DataEffect]:
     yield from orphaned((container for container in scene.engine.containers if not container.running), scene)
 
 
-def containers(call: Call, scene: Scene) -> Iterator[DataEffect]:
-    """`rm`: an anonymous volume is lost with -v and without it."""
-    named = (scene.engine.container(name) for name in call.operands)
-    yield from orphaned(filter(None, named), scene)
+def removed_containers(call: Call, scene: Scene) -> Iterator[DataEffect]:
+    """`rm` and `compose rm`: an anonymous volume is lost with -v and without it."""
+    yield from orphaned(named(call, scene, call.operands), scene)
 
 
 def stopped(call: Call, scene: Scene) -> Iterator[DataEffect]:
     """`stop` and `kill`: a container that was started with --rm is removed, with its anonymous volumes."""
-    named = filter(None, (scene.engine.container(name) for name in call.operands))
-    yield from orphaned((container for container in named if container.removes_itself), scene)
+    yield from orphaned((it for it in named(call, scene, call.operands) if it.removes_itself), scene)
 
 
-def stopped_services(call: Call, scene: Scene) -> Iterator[DataEffect]:
-    """`compose stop` and `compose kill`."""
-    running = scene.engine.of(scene.project_name, call.operands)
-    yield from orphaned((container for container in running if container.removes_itself), scene)
-
-
-def service_containers(call: Call, scene: Scene) -> Iterator[DataEffect]:
-    """`compose rm`."""
-    yield from orphaned(scene.engine.of(scene.project_name, call.operands), scene)
+def named(call: Call, scene: Scene, names: Iterable[str]) -> Iterable[Container]:
+    """The containers with these names, or of these services of the project; all of it for no service."""
+    if call.compose:
+        return scene.engine.of(scene.project_name, names)
+    return filter(None, map(scene.engine.container, names))
 
 
 def down(call: Call, scene: Scene) -> Iterator[DataEffect]:
-    """`compose down`, with -v and without; `compose wait --down-project`."""
+    """`compose down`, with -v and without; `compose wait --down-project`.
+
+    With -v it removes the volumes that the project created or its file declares as its own.
+    """
     if call.verb == "compose wait" and not call.on("down-project"):
         return
-    protected = scene.protected
     if call.on("volumes"):
-        for name in sorted(_of_project(scene)):
-            if name in protected:
-                yield _removed(
-                    scene,
-                    name,
-                    protected[name],
-                    _KEEPS,
-                )
+        name, declared = scene.project_name, scene.project.volumes if scene.project else ()
+        made = {volume.name for volume in scene.engine.volumes if volume.labels.get(PROJECT) == name}
+        own = {volume.name for volume in declared if not volume.external}
+        yield from _removed(sorted(made | own), scene, _KEEPS)
     yield from orphaned(scene.engine.of(scene.project_name), scene)
 
 
-def _of_project(scene: Scene) -> set[str]:
-    """The volumes that `down -v` removes: those that the project created or its file declares as its own."""
-    made = {
-        volume.name for volume in scene.engine.volumes if volume.labels.get(PROJECT) == scene.project_name
-    }
-    declared = (
-        {volume.name for volume in scene.project.volumes if not volume.external} if scene.project else set()
-    )
-    return made | declared
+def orphaned(removed: Iterable[Container], scene: Scene) -> Iterator[DataEffect]:
+    """The anonymous volumes that are removed with these containers, or cannot be found without them."""
+    protected = scene.protected
+    for container in removed:
+        for mount in container.process.mounts:
+            volume = scene.engine.volume(mount.source) if mount.kind == "volume" else None
+            if volume and volume.anonymous and volume.name in protected:
+                nameless = f"its anonymous volume {volume.name[:12]}… cannot be found"
+                what = f"it removes {container.name}, without which {nameless} ({protected[volume.name]})"
+                yield destroys(what, scene.environment_of(container.labels), (volume.name,), _MOVE)
 
 
-def _swept(call: Call, scene: Scene, kept: set[str], *, anonymous_only: bool = False) -> Iterator[DataEffect]:
-    for name, reason in scene.protected.items():
-        volume = scene.engine.volume(name)
-        reached = volume and (volume.anonymous or not anonymous_only) and _matches(call, volume)
-        if reached and name not in kept:
-            yield _removed(scene, name, reason, _NAME_IT)
+def _mounted(containers: Iterable[Container]) -> set[str]:
+    mounts: Iterator[Mount] = (mount for container in containers for mount in container.process.mounts)
+    return {mount.source for mount in mounts}
 
 
 def _matches(call: Call, volume: Volume) -> bool:
@@ -138,30 +123,9 @@ def _matches(call: Call, volume: Volume) -> bool:
     return True
 
 
-def orphaned(removed: Iterable[Container], scene: Scene) -> Iterator[DataEffect]:
-    """The anonymous volumes that are removed with these containers, or cannot be found without them."""
+def _removed(names: Iterable[str], scene: Scene, safe: Hint) -> Iterator[DataEffect]:
     protected = scene.protected
-    for container in removed:
-        for mount in container.process.mounts:
-            volume = scene.engine.volume(mount.source) if mount.kind == "volume" else None
-            if volume and volume.anonymous and volume.name in protected:
-                yield destroys(
-                    f"it removes {container.name}, without which its anonymous volume {volume.name[:12]}… "
-                    f"cannot be found ({protected[volume.name]})",
-                    environment=scene.environment_of(container.labels),
-                    volumes=(volume.name,),
-                    safe=Hint(
-                        "Move the data into a volume with a name: ",
-                        make("backup"),
-                        "; then restore into it.",
-                    ),
-                )
-
-
-def _removed(scene: Scene, name: str, reason: str, safe: Hint = _RESTORE) -> DataEffect:
-    return destroys(
-        f"it removes the volume {name} ({reason})",
-        environment=scene.environment_of_volume(name),
-        volumes=(name,),
-        safe=safe,
-    )
+    for name in names:
+        if name in protected:
+            what = f"it removes the volume {name} ({protected[name]})"
+            yield destroys(what, scene.environment_of_volume(name), (name,), safe)

@@ -225,7 +225,7 @@ def test_what_reads_is_no_known_loss(line: str) -> None:
 def test_plain_text_is_known_to_read() -> None:
     plain = [line for line in lines(READING) if not set(line) & set("$`\\{#*\x00")]
     known = [line for line in plain if of_shell(text_of(line), DATABASE).effect is Effect.READS]
-    assert len(known) / len(plain) > 0.6
+    assert len(known) / len(plain) > 0.5
 
 
 @pytest.mark.parametrize("line", lines(DESTROYING))
