@@ -21,11 +21,13 @@ from ledgerflow_ops.core.alerting.findings import Level
 from ledgerflow_ops.core.catalog.data_rules import DataRule
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.postgres.session_activity import Limits
+from ledgerflow_ops.core.recipients import parse_recipients
 from ledgerflow_ops.values import (
     AlertUrl,
     FolderPath,
     ListedPath,
     ProjectName,
+    Recipients,
     ServiceName,
     Url,
     WebUrl,
@@ -164,6 +166,10 @@ class EnvironmentSettings(BaseModel):
     expire_share: float = Field(default=0.34, gt=0, le=1)
     ping_url: WebUrl | None = None
     ping_url_file: FolderPath | None = None
+    recipients: Recipients = ()
+    recipients_file: FolderPath | None = None
+    identity_file: FolderPath | None = None
+    identity_command: str = ""
     role_passwords: bool = False
     files: tuple[ListedPath, ...] = ()
     rules: tuple[Rule, ...] = ()
@@ -172,6 +178,7 @@ class EnvironmentSettings(BaseModel):
     _url: SecretStr | None = PrivateAttr(None)
     _admin_url: SecretStr | None = PrivateAttr(None)
     _ping_url: SecretStr | None = PrivateAttr(None)
+    _recipients: tuple[str, ...] = PrivateAttr(())
 
     @model_validator(mode="after")
     def _known_url(self) -> "EnvironmentSettings":
@@ -180,6 +187,9 @@ class EnvironmentSettings(BaseModel):
             self.admin_database_url, self.admin_database_url_file, "admin_database_url"
         )
         self._ping_url = read_secret(self.ping_url, self.ping_url_file, "ping_url", check_web_url)
+        self._recipients = read_recipients(self.recipients, self.recipients_file)
+        if self.identity_file and self.identity_command:
+            raise ValueError("identity_file and identity_command are both set: keep one of them")
         if self.compose and (self._url or self._admin_url):
             given = "database_url" if self._url else "admin_database_url"
             raise ValueError(f"compose and {given} are both set: they may lead to two databases; keep one")
@@ -210,6 +220,11 @@ class EnvironmentSettings(BaseModel):
         return self._url is not None or self.compose is not None if self.scheduled is None else self.scheduled
 
     @property
+    def all_recipients(self) -> tuple[str, ...]:
+        """The public keys that backups are encrypted for; none where they are not encrypted."""
+        return self._recipients
+
+    @property
     def proof_ping_url(self) -> str | None:
         """The URL that is called after each proof, at a service that alerts when calls stop coming."""
         return self._ping_url.get_secret_value() if self._ping_url else None
@@ -218,6 +233,21 @@ class EnvironmentSettings(BaseModel):
     def admin_url(self) -> str | None:
         """The URL with the account that restores, if it is not the one that backs up."""
         return self._admin_url.get_secret_value() if self._admin_url else None
+
+
+def read_recipients(listed: tuple[str, ...], file: Path | None) -> tuple[str, ...]:
+    """The recipients that are listed and those in the file, each once. ValueError if the file is unusable."""
+    if file is None:
+        return tuple(dict.fromkeys(listed))
+    try:
+        in_file = parse_recipients(file.read_text())
+    except OSError as error:
+        raise ValueError(f"recipients_file: {file}: {error.strerror}") from None
+    except ValueError as error:
+        raise ValueError(f"recipients_file: {file}: {error}") from None
+    if not in_file:
+        raise ValueError(f"recipients_file: {file}: it lists no recipient")
+    return tuple(dict.fromkeys((*listed, *in_file)))
 
 
 def read_secret(

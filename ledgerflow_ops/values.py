@@ -7,8 +7,9 @@ from typing import Annotated
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, SecretStr
+from pydantic import AfterValidator, BeforeValidator, SecretStr
 
+from ledgerflow_ops.core import recipients
 from ledgerflow_ops.core.postgres import addresses
 from ledgerflow_ops.core.postgres.addresses import InvalidAddress
 from ledgerflow_ops.places import absolute_path
@@ -102,8 +103,16 @@ def check_alert_url(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _separated(value: object) -> object:
+    """Several recipients in one variable, separated by commas."""
+    return [part for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
 FolderPath = Annotated[Path, AfterValidator(absolute_path)]
 ListedPath = Annotated[Path, AfterValidator(_listed)]
+Recipients = Annotated[
+    tuple[Annotated[str, AfterValidator(recipients.check_recipient)], ...], BeforeValidator(_separated)
+]
 AlertUrl = Annotated[SecretStr, AfterValidator(check_alert_url)]
 Url = Annotated[SecretStr, AfterValidator(check_database_url)]
 WebUrl = Annotated[SecretStr, AfterValidator(check_web_url)]

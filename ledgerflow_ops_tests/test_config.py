@@ -558,6 +558,7 @@ class TestExample:
         assert found.environments[PROD].url == "postgresql://ledgerflow@db.example/ledgerflow"
         examples = {"database_url", "database_url_file", "admin_database_url", "rules", "files"}
         examples |= {"application_check", "server_log", "compose", "scheduled", "append_only", "ping_url"}
+        examples |= {"recipients", "identity_file"}
         for environment in Environment:
             expected = defaults.environments[environment].model_dump(exclude=examples)
             assert found.environments[environment].model_dump(exclude=examples) == expected
@@ -600,3 +601,66 @@ class TestExample:
             "alerts": {},
             "environments": {str(environment): {} for environment in Environment},
         }
+
+
+# -- encryption -------------------------------------------------------------------------------------------
+
+RECIPIENT = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
+"""An example of age's own manual."""
+
+
+def test_recipients_come_from_the_settings_and_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "people.txt"
+    file.write_text(f"# the safe\n{RECIPIENT}\n\n")
+    prod = Settings(environments={"prod": {"recipients_file": file}}).environments[Environment.PROD]
+    assert prod.all_recipients == (RECIPIENT,)
+    both = Settings(environments={"prod": {"recipients": [RECIPIENT], "recipients_file": file}})
+    assert both.environments[Environment.PROD].all_recipients == (RECIPIENT,)
+    assert Settings().environments[Environment.PROD].all_recipients == ()
+
+
+def test_recipients_of_a_variable_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHsKLqeplhpW+uObz5dvMgjz1OxfM/XXUB+VHtZ6isGN"
+    monkeypatch.setenv("LEDGER_DEV_RECIPIENTS", f"{RECIPIENT},{key}")
+    assert config.load().environments[Environment.DEV].all_recipients == (RECIPIENT, key)
+
+
+@pytest.mark.parametrize(
+    ("recipient", "message"),
+    [
+        (RECIPIENT.replace("ql3z", "ql3y"), "is mistyped: its checksum does not match"),
+        (RECIPIENT[:-1], "is mistyped"),
+        ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHsK", "SSH key is mistyped or cut"),
+        ("alice", "is no recipient; write it as age1"),
+    ],
+)
+def test_a_mistyped_recipient_is_refused_before_anything_else(
+    monkeypatch: pytest.MonkeyPatch, recipient: str, message: str
+) -> None:
+    monkeypatch.setenv("LEDGER_PROD_RECIPIENTS", recipient)
+    with pytest.raises(SettingsError, match=message) as mistyped:
+        config.load()
+    assert mistyped.value.exit_code == 2
+    assert "environments.prod.recipients" in mistyped.value.message
+
+
+def test_an_identity_in_place_of_a_recipient_is_refused_and_not_repeated(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    secret = "AGE-SECRET-KEY-1QL3Z7HJY54PW3HYWW5AYYFG7ZQGVC7W3J2ELW8ZMRJ2KG5SFN9AQMCAC8P"
+    monkeypatch.setenv("LEDGER_PROD_RECIPIENTS", secret)
+    with pytest.raises(SettingsError, match="this is an identity, a private key") as pasted:
+        config.load()
+    assert secret not in str(pasted.value)
+    monkeypatch.delenv("LEDGER_PROD_RECIPIENTS")
+    file = tmp_path / "people.txt"
+    file.write_text(secret)
+    monkeypatch.setenv("LEDGER_PROD_RECIPIENTS_FILE", str(file))
+    with pytest.raises(SettingsError, match="this is an identity, a private key") as in_file:
+        config.load()
+    assert secret not in str(in_file.value)
+
+
+def test_one_source_of_identities_at_a_time() -> None:
+    with pytest.raises(ValidationError, match="identity_file and identity_command are both set"):
+        Settings(environments={"dev": {"identity_file": "/k", "identity_command": "cat /k"}})

@@ -28,13 +28,13 @@ def backups(ctx: click.Context, param: click.Parameter, typed: str) -> list[str]
 
 def _dumps(environment: Environment) -> list[str]:
     from ledgerflow_ops import config
-    from ledgerflow_ops.core.catalog.naming import DUMP
+    from ledgerflow_ops.core.catalog.naming import DUMPS
     from ledgerflow_ops.core.errors import LedgerError
     from ledgerflow_ops.core.progress import SilentReporter
     from ledgerflow_ops.operations.context import OperationContext
 
     try:
         env = OperationContext(config.load(), SilentReporter()).env(environment)
-        return sorted(env.store.names(DUMP), reverse=True)
+        return sorted(env.store.names(*DUMPS), reverse=True)
     except (LedgerError, OSError):
         return []

@@ -15,6 +15,7 @@
     ├── BadBackup               exit 4   the backup is bad: it is proven not to be what it should be
     │   └── UnrestorableSource  exit 4   the file is intact, but no server can load its source
     └── CannotJudge             exit 5   the proof could not be carried out; it says nothing about the backup
+        └── KeyUnavailable      exit 5   the backup is encrypted, and no identity here opens it
 
 Errors of other libraries (psycopg, OSError, a tool's exit code) are translated into these in
 `adapters`, each in one place. Messages never contain a secret. `may_pass` says whether the cause may be gone
@@ -113,3 +114,7 @@ class CannotJudge(LedgerError):
 
     exit_code = 5
     may_pass = False
+
+
+class KeyUnavailable(CannotJudge):
+    """The backup is encrypted, and no identity that is available here opens it."""

@@ -1,14 +1,15 @@
-"""Passwords in text that people read or that is kept: they are replaced before it leaves the program."""
+"""Secrets in text that people read or that is kept: they are replaced before it leaves the program."""
 
 import re
 
 _SECRETS = re.compile(
     r"(\w+://[^:/\s@]*:)\S+(?=@)"
+    r"|(AGE-(?:SECRET-KEY|PLUGIN-[A-Z0-9-]+)-)1[A-Z0-9]+"
     r"|((?:password|passwd)\s*=\s*)('(?:\\.|[^'\\])*(?:'|\Z)|(?:\\.|\S)+)",
     re.IGNORECASE | re.DOTALL,
 )
 
 
 def mask_secrets(text: str) -> str:
-    """`text` with the passwords in URLs and in connection strings replaced by `***`."""
-    return _SECRETS.sub(lambda match: (match[1] or match[2]) + "***", text)
+    """`text` with `***` for passwords in URLs and in connection strings, and for identities of age."""
+    return _SECRETS.sub(lambda match: (match[1] or match[2] or match[3]) + "***", text)

@@ -14,7 +14,7 @@ from ledgerflow_ops.core.catalog.catalog import (
     select_backup,
 )
 from ledgerflow_ops.core.catalog.manifest import Manifest
-from ledgerflow_ops.core.catalog.naming import DUMP, MANIFEST, BackupName
+from ledgerflow_ops.core.catalog.naming import AGE, DUMP, DUMPS, MANIFEST, BackupName
 from ledgerflow_ops.core.catalog.proof import Proof
 from ledgerflow_ops.core.errors import BadBackup, LedgerError, SettingsError
 from ledgerflow_ops.core.hints import Hint, make
@@ -28,8 +28,9 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 def entries(env: EnvironmentContext) -> list[CatalogEntry]:
     """Every dump of the environment, by name, and every manifest whose dump is missing."""
-    stems = {BackupName.of(file) for file in env.store.names(DUMP, MANIFEST)}
-    return [entry(env, name) for name in sorted(stems, key=lambda name: name.stem)]
+    files = set(env.store.names(*DUMPS, MANIFEST))
+    names = {BackupName.of(file).among(files.__contains__) for file in files}
+    return [entry(env, name) for name in sorted(names, key=lambda name: name.stem)]
 
 
 def newest_first(env: EnvironmentContext) -> list[CatalogEntry]:
@@ -49,6 +50,8 @@ def entry(env: EnvironmentContext, name: BackupName, *, remember: bool = True) -
         if not store.evicted(name.manifest):  # reading it would download it
             manifest = read_manifest(env, name, remember=remember)
         proof = read_proof(env, name, manifest)
+        if manifest and not store.taken(name.dump):
+            name = committed_name(name, manifest)
         if manifest and manifest.files:
             local = local and not any(store.evicted(facts.file) for facts in manifest.files.archives)
         if manifest and not local:
@@ -58,6 +61,11 @@ def entry(env: EnvironmentContext, name: BackupName, *, remember: bool = True) -
     except LedgerError as error:
         problem, unread = error.message, not isinstance(error, BadBackup)
     return CatalogEntry(env.environment, name, size, manifest, proof, local, problem, unread)
+
+
+def committed_name(name: BackupName, manifest: Manifest) -> BackupName:
+    """The name that the manifest commits, if it has the same stem: whether the dump was encrypted."""
+    return next((other for other in name.both if other.dump == manifest.dump.file), name)
 
 
 def mismatch(env: EnvironmentContext, name: BackupName, manifest: Manifest) -> str:
@@ -146,9 +154,9 @@ def _named(env: EnvironmentContext, file: str, hint: Hint) -> BackupName:
             f"{file} is not in {env.environment}'s folder {env.store.location}.",
             hint=Hint("Name a file of that folder, or copy it there first."),
         )
-    if not dump.endswith(DUMP):
-        raise SettingsError(f"{file!r} does not end in {DUMP}.", hint=hint)
-    name = BackupName.of(dump)
+    if not dump.endswith(DUMPS):
+        raise SettingsError(f"{file!r} does not end in {DUMP} or {DUMP}{AGE}.", hint=hint)
+    name = BackupName.of(dump).among(env.store.taken)
     if not env.store.taken(name.dump) and not env.store.taken(name.manifest):
-        raise SettingsError(f"There is no {name.dump} in {env.store.location}.", hint=hint)
+        raise SettingsError(f"There is no {dump} in {env.store.location}.", hint=hint)
     return name

@@ -13,6 +13,7 @@ from ledgerflow_ops.adapters.system import clock
 from ledgerflow_ops.config import Settings
 from ledgerflow_ops.core.catalog.data_rules import DataRule
 from ledgerflow_ops.core.catalog.manifest import RunFacts
+from ledgerflow_ops.core.catalog.naming import is_encrypted
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.progress import Reporter, SilentReporter
 from ledgerflow_ops.sections import EnvironmentSettings
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from ledgerflow_ops.adapters.connection.database import Database
     from ledgerflow_ops.adapters.programs.client_tools import Tools
     from ledgerflow_ops.adapters.services.container import Container
+    from ledgerflow_ops.adapters.storage.age_keys import IdentitySource
     from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 
 _NO_RUN = RunFacts(run_id="", who="", why="")
@@ -110,12 +112,30 @@ class EnvironmentContext:
 
     def file(self, name: str) -> StoredFile:
         """A data file of a backup: dump, files, roles. Records are read from the store directly."""
-        return StoredFile(self.store, name, self.codec)
+        return StoredFile(self.store, name, self._age if is_encrypted(name) else PLAIN)
 
     @property
     def codec(self) -> Codec:
-        """How data files are encoded in the store."""
-        return PLAIN
+        """How the data files of new backups are encoded in the store."""
+        return self._age if self.encrypts else PLAIN
+
+    @property
+    def encrypts(self) -> bool:
+        """Whether new backups are encrypted: as soon as there is a recipient."""
+        return bool(self.settings.all_recipients)
+
+    @property
+    def identities(self) -> "IdentitySource":
+        """Where the identities that open encrypted backups are read from."""
+        from ledgerflow_ops.adapters.storage.age_keys import IdentitySource
+
+        return IdentitySource(self.settings.identity_file, self.settings.identity_command)
+
+    @property
+    def _age(self) -> Codec:
+        from ledgerflow_ops.adapters.storage.age_codec import AgeCodec
+
+        return AgeCodec(self.settings.all_recipients, self.identities)
 
     def locations(self) -> list["EnvironmentContext"]:
         """This environment in each folder of its backups, the primary one first."""

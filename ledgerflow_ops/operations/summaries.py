@@ -19,7 +19,7 @@ from ledgerflow_ops.core.catalog import catalog as core_catalog
 from ledgerflow_ops.core.catalog.backup_summary import BackupSummary, ListedDump
 from ledgerflow_ops.core.catalog.catalog import newest_first
 from ledgerflow_ops.core.catalog.index import IndexRecord
-from ledgerflow_ops.core.catalog.naming import DUMP, MANIFEST, BackupName
+from ledgerflow_ops.core.catalog.naming import DUMPS, MANIFEST, BackupName
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.context import EnvironmentContext
 
@@ -53,8 +53,8 @@ def list_with_digest(env: EnvironmentContext, listing: Listing) -> tuple[list[Li
     The digest is empty where something could not be read.
     """
     begun = clock.now().timestamp()
-    stems = sorted(BackupName.of(file).stem for file in listing.names(DUMP, MANIFEST))
-    names = [BackupName(stem) for stem in dict.fromkeys(stems)]
+    stems = sorted(BackupName.of(file).stem for file in listing.names(*DUMPS, MANIFEST))
+    names = [BackupName(stem).among(listing.taken) for stem in dict.fromkeys(stems)]
     indexed = _trusted_index(env, listing, _load_index(env))
     reading = _FolderReader(env, listing, indexed, begun)
     records = reading.records(names)

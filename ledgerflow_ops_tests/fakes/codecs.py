@@ -85,6 +85,9 @@ class _Decoder:
         given, self._ready = self._ready[:size], self._ready[size:]
         return given
 
+    def close(self) -> None:
+        """Nothing to release."""
+
     def _next(self) -> None:
         length = int.from_bytes(self._exactly(4), "big")
         if length > _FRAME:

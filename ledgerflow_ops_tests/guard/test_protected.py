@@ -248,7 +248,10 @@ class TestProtect:
         engine.docker("volume", "create", volume)
         said = _type(books, "volume", "rm", volume, GUARD_BACKUP="never")
         assert said.returncode == 3
-        assert f"it removes the volume {volume} (a PostgreSQL has kept its data in it)" in said.stderr.replace("It", "it")
+        assert (
+            f"it removes the volume {volume} (a PostgreSQL has kept its data in it)"
+            in said.stderr.replace("It", "it")
+        )
         assert volume in engine.names("volume")
         engine.docker("volume", "rm", volume)
 

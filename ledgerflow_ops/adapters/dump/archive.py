@@ -3,7 +3,7 @@
 import hashlib
 import re
 import subprocess
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -11,6 +11,7 @@ from typing import Protocol
 from ledgerflow_ops.adapters.connection import session_activity
 from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.adapters.connection.inactivity import StallWatcher
+from ledgerflow_ops.adapters.dump.archive_head import HeadReader
 from ledgerflow_ops.adapters.dump.client import Client
 from ledgerflow_ops.adapters.dump.copy_decoder import CHUNK, DAMAGED, ArchiveDecoder
 from ledgerflow_ops.adapters.dump.dump_process import DumpProcess, dump_error, running_dump
@@ -41,11 +42,15 @@ class ArchiveSink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StreamedArchive:
-    """One pass over an archive: size in bytes, contents, and pg_dump's messages without secrets."""
+    """One pass over an archive: size in bytes, contents, and pg_dump's messages without secrets.
+
+    `head` is its beginning, which has the table of contents and the definitions.
+    """
 
     size: int
     contents: Contents
     messages: str = ""
+    head: bytes = b""
 
 
 def dump(
@@ -89,27 +94,35 @@ def stream_archive(
     `sink` are not a backup. `watched` makes the watcher of both programs.
     """
     decoder = ArchiveDecoder(tools)
+    head = HeadReader(tools)
     try:
         watch = watched(decoder)
-        decoder.watch = watch
-        size = _pump(dump, decoder, sink, moved, watch)
+        decoder.watch = head.pipe.watch = watch
+        size = _pump(dump, (head, decoder), sink, moved, watch)
         messages = dump.finish(watch)
-        return StreamedArchive(size, decoder.close(), process.mask_secrets(messages))
+        return StreamedArchive(size, decoder.close(), process.mask_secrets(messages), head.close())
     finally:
         decoder.abandon()
+        head.abandon()
 
 
-def _pump(dump: DumpProcess, decoder: ArchiveDecoder, sink: ArchiveSink, moved: Moved, watch: Watcher) -> int:
-    """Copy the archive from pg_dump into the sink and the decoder; returns its size in bytes.
+def _pump(
+    dump: DumpProcess,
+    readers: Iterable[HeadReader | ArchiveDecoder],
+    sink: ArchiveSink,
+    moved: Moved,
+    watch: Watcher,
+) -> int:
+    """Copy the archive from pg_dump into the sink and the readers; returns its size in bytes.
 
-    The copy goes on if the decoder gives up, because the cause may be an error of pg_dump.
+    The copy goes on if a reader gives up, because the cause may be an error of pg_dump.
     """
-    size, decoding = 0, True
+    size, reading = 0, list(readers)
     while chunk := dump.read(watch):
         sink.write(chunk)
         size += len(chunk)
         moved(size)
-        decoding = decoding and decoder.feed(chunk)
+        reading = [reader for reader in reading if reader.feed(chunk)]
     return size
 
 

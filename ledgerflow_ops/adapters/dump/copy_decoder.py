@@ -27,6 +27,37 @@ DAMAGED = Hint(
 )
 
 
+class InputPipe:
+    """The standard input of a program. The watcher is called while the program reads none of it."""
+
+    def __init__(self, pipe: IO[bytes], watch: Watcher = NOBODY) -> None:
+        self.watch, self._pipe = watch, pipe
+        self._poll = select.poll()
+        os.set_blocking(pipe.fileno(), False)
+        self._poll.register(pipe, select.POLLOUT)
+
+    def write(self, data: bytes) -> bool:
+        """Pass on all of `data`; False once the program has closed its input."""
+        rest = memoryview(data)
+        try:
+            while rest:
+                rest = rest[self._written(rest) :]
+        except BrokenPipeError:
+            return False
+        return True
+
+    def _written(self, rest: memoryview) -> int:
+        """How many bytes the pipe accepted."""
+        try:
+            count = os.write(self._pipe.fileno(), rest)
+        except BlockingIOError:
+            while not self._poll.poll(_TICK * 1000):
+                self.watch.tick()
+            return 0
+        self.watch.heard()
+        return count
+
+
 class OutputReader:
     """A program whose output and errors are read by two threads, so that it never blocks."""
 
@@ -112,32 +143,13 @@ class ArchiveDecoder(OutputReader):
     def __init__(self, tools: Tools, stream: IO[bytes] | None = None, counted: Collection[str] = ()) -> None:
         command: list[str | Path] = [tools.path("pg_restore"), "--data-only", "--file=-"]
         super().__init__(command, {}, counted, stdin=stream or subprocess.PIPE)
-        self._poll = select.poll()
-        if self.child.stdin:
-            os.set_blocking(self.child.stdin.fileno(), False)
-            self._poll.register(self.child.stdin, select.POLLOUT)
+        self._input = InputPipe(self.child.stdin) if self.child.stdin else None
 
     def feed(self, chunk: bytes) -> bool:
         """Pass on the next bytes of the archive; False once pg_restore has closed its input."""
-        assert self.child.stdin
-        rest = memoryview(chunk)
-        try:
-            while rest:
-                rest = rest[self._written(self.child.stdin.fileno(), rest) :]
-        except BrokenPipeError:
-            return False
-        return True
-
-    def _written(self, pipe: int, rest: memoryview) -> int:
-        """How many bytes the pipe accepted; the watcher is called while it accepts none."""
-        try:
-            count = os.write(pipe, rest)
-        except BlockingIOError:
-            while not self._poll.poll(_TICK * 1000):
-                self.watch.tick()
-            return 0
-        self.watch.heard()
-        return count
+        assert self._input
+        self._input.watch = self.watch
+        return self._input.write(chunk)
 
     def close(self) -> Contents:
         """The contents of the archive; BadBackup unless every byte could be decoded."""

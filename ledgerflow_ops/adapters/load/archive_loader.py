@@ -12,14 +12,16 @@ from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.adapters.connection.inactivity import CombinedWatcher, LockWaitWatcher, StallWatcher
 from ledgerflow_ops.adapters.connection.session_settings import Purpose
 from ledgerflow_ops.adapters.dump import archive
+from ledgerflow_ops.adapters.load.streamed_input import streamed_input
 from ledgerflow_ops.adapters.programs.client_tools import Tools
-from ledgerflow_ops.adapters.system import process
+from ledgerflow_ops.adapters.storage.store import StoredFile
+from ledgerflow_ops.adapters.system import memory_files, process
 from ledgerflow_ops.adapters.system.process import Finished
 from ledgerflow_ops.core.comparison import column_options
 from ledgerflow_ops.core.errors import CannotJudge
 from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.core.loading import transaction_timeout
-from ledgerflow_ops.core.loading.load_order import PRE_DATA, Stage, definitions_stage, stages
+from ledgerflow_ops.core.loading.load_order import DATA, PRE_DATA, Stage, definitions_stage, stages
 from ledgerflow_ops.core.postgres.session_activity import Watcher
 
 
@@ -30,6 +32,8 @@ class LoadOptions:
     Without `owners`, ownership and grants are left out, because the roles may not exist. Without
     `tablespaces` everything is created in the database's default tablespace. The column options in `without`
     are left out, because the server refuses them. `progress` is asked to watch every program of the load.
+    With `data` the file has only the archive's definitions, and the data is streamed from there: by one job,
+    since several would need a file.
     """
 
     jobs: int
@@ -37,6 +41,7 @@ class LoadOptions:
     tablespaces: bool = False
     without: Collection[str] = ()
     progress: Watcher | None = None
+    data: StoredFile | None = None
 
     @property
     def options(self) -> list[str]:
@@ -103,7 +108,8 @@ class _Loader:
     options: LoadOptions
 
     def run(self, stage: Stage) -> Finished:
-        if self.options.without and PRE_DATA in stage.sections:
+        alone = self.options.without or self.options.data
+        if alone and PRE_DATA in stage.sections:
             finished = self._pre_data(replace(stage, sections=(PRE_DATA,)))
             if finished.code:
                 return finished
@@ -111,6 +117,8 @@ class _Loader:
                 stage, sections=tuple(section for section in stage.sections if section != PRE_DATA)
             )
         name = address.dbname_argument(self.variables["PGDATABASE"])
+        if self.options.data and DATA in stage.sections:
+            return self._stream(stage, self.options.data, name)
         jobs = self.options.jobs if stage.parallel else 1
         finished = self._restore(stage, ["--exit-on-error", f"--jobs={jobs}", f"--dbname={name}"])
         if transaction_timeout.caused_failure(finished.errors):
@@ -139,6 +147,18 @@ class _Loader:
         with process.unnamed_file(text) as script:
             arguments = ["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--output=/dev/null"]
             return self._watched("psql", arguments, stdin=script)
+
+    def _stream(self, stage: Stage, data: StoredFile, name: str) -> Finished:
+        """Restore the data section from the stream, in the archive's order.
+
+        BadBackup if it does not decrypt to its end.
+        """
+        options = ["--exit-on-error", f"--section={DATA}", f"--dbname={name}", *self.options.options]
+        with streamed_input(data) as stream, memory_files.readable_path(stage.list) as entry_list:
+            options.append(f"--use-list={entry_list}")
+            finished = self._watched("pg_restore", options, stdin=stream.descriptor)
+            stream.finish(finished.code)
+        return finished
 
     def _restore(self, stage: Stage, options: list[str]) -> Finished:
         """Run pg_restore on the entries of a stage. Their list is an unnamed file."""

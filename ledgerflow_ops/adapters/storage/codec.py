@@ -1,7 +1,7 @@
 """How a file's bytes are encoded on their way into the store and decoded on their way out.
 
-A store holds, counts and hashes *stored* bytes; callers write and read *plain* bytes. The only codec so far
-stores the plain bytes; the next one will encrypt.
+A store holds, counts and hashes *stored* bytes; callers write and read *plain* bytes. The one here
+stores the plain bytes; `age_codec.py` encrypts.
 """
 
 from collections.abc import Callable
@@ -15,6 +15,9 @@ class Source(Protocol):
     """A stream of bytes: `read` returns at most `size` of them, and none at the end."""
 
     def read(self, size: int, /) -> bytes: ...
+
+    def close(self) -> None:
+        """Stop, and release what it holds. Safe at any time."""
 
 
 class Encoder(Protocol):

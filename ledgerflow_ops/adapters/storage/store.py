@@ -281,6 +281,11 @@ class StoredFile:
     name: str
     codec: Codec = PLAIN
 
+    @property
+    def is_program_readable(self) -> bool:
+        """Whether it is a file of this machine with plain bytes, which a program can open itself."""
+        return self.codec.is_plain and self.store.root() is not None
+
     def open(self) -> StoredReader:
         """Open its plain bytes for reading."""
         return self.store.open(self.name, self.codec)
@@ -289,6 +294,14 @@ class StoredFile:
         """All its plain bytes, for a small file."""
         with self.open() as file:
             return b"".join(iter(file.read, b""))
+
+    def read_through(self, moved: Callable[[int, int | None], object]) -> None:
+        """Read it to its end, which is verified; its bytes are dropped. `moved` receives done and total."""
+        done = 0
+        with self.open() as file:
+            while chunk := file.read(CHUNK):
+                done += len(chunk)
+                moved(done, None)
 
     def head(self, count: int) -> bytes:
         """Its first plain bytes; they are not verified."""

@@ -116,6 +116,7 @@ class StoredReader:
         return self._raw if self._codec.is_plain else None
 
     def close(self) -> None:
+        self._plain.close()
         self._raw.close()
 
     def __enter__(self) -> "StoredReader":

@@ -5,18 +5,19 @@ import os
 import shlex
 import signal
 import subprocess
-import tempfile
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from ledgerflow_ops.adapters.system.memory_files import memory_file
 from ledgerflow_ops.core.errors import CannotJudge, LedgerError
 from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.core.postgres.session_activity import Watcher
 from ledgerflow_ops.core.secrets_in_text import mask_secrets as mask_secrets
 
+PIPE = subprocess.PIPE
 _TAIL = 12
 _TICK = 1.0
 _KEPT = 64 * 1024
@@ -153,9 +154,7 @@ def unnamed_file(data: bytes, account: Account | None = None) -> Iterator[IO[byt
 
     `account` becomes its owner: a program that reopens it as /dev/stdin needs the permission.
     """
-    with tempfile.TemporaryFile() as file:
-        file.write(data)
-        file.seek(0)
+    with memory_file(data) as file:
         if account:
             os.fchown(file.fileno(), account.uid, account.gid)
         yield file

@@ -23,8 +23,8 @@ _SERVER = re.compile(
 answer: the server is there, unless it is starting or stopping, or is full."""
 _CONTAINER = re.compile(r"The container of (.+?) is not running\.")
 """The message of `adapters.services.container` about a stopped container."""
-_FILE = re.compile(r"([\w.+-]+\.dump) is bad:")
-_SIDECAR = re.compile(r"\.(dump|files\.tar\.zst|globals\.sql|manifest\.json|proof\.json)$")
+_FILE = re.compile(r"([\w.+-]+\.dump(?:\.age)?) is bad:")
+_SIDECAR = re.compile(r"\.((dump|files\.tar\.zst|globals\.sql)(\.age)?|manifest\.json|proof\.json)$")
 _EXPOSED = re.compile(
     r"(/.*?, the root of all backups, is readable by group or others"
     r"|group or others may replace what is in /[^;]*?)(?:;|\.?$)"
@@ -98,10 +98,10 @@ def _bad_file(finding: Finding) -> str:
     """The backup whose file the finding is about; empty where it is about no single file."""
     if finding.kind in _OF_A_FILE:
         return _SIDECAR.sub(".dump", finding.subject)
-    stated = str(finding.figures.get(BACKUP_FILE, ""))
+    stated = _SIDECAR.sub(".dump", str(finding.figures.get(BACKUP_FILE, "")))
     if finding.kind in _OF_A_RUN and finding.level is Level.CRITICAL:
         match = _FILE.search(finding.message)
-        return stated or (match[1] if match else "")
+        return stated or (_SIDECAR.sub(".dump", match[1]) if match else "")
     return stated if finding.kind == "rpo" else ""
 
 

@@ -44,6 +44,8 @@ class BackupSummary:
     restored_at: datetime | None
     lacks: str = ""
     remedy: str = ""
+    undecrypted: str = ""
+    """Why no more than its hash is proven: no identity opened it at its last examination."""
 
     @property
     def rows(self) -> int:
@@ -112,6 +114,7 @@ def summarize(entry: CatalogEntry) -> BackupSummary | None:
         restored_at=proof.examined_at if proof and restored else None,
         lacks=manifest.lacks,
         remedy=str(manifest.remedy),
+        undecrypted=proof.undecrypted if proof else "",
     )
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, model_validator
 
-from ledgerflow_ops.core.catalog.naming import FILES
+from ledgerflow_ops.core.catalog.naming import ARCHIVES
 from ledgerflow_ops.core.models import FileFacts, Record
 
 _ESCAPED = re.compile(rb"\\(\\|x[0-9a-f]{2})")
@@ -50,7 +50,7 @@ def _inside(path: str) -> str:
 
 
 def _archive(file: str) -> str:
-    if "/" in file or not file.endswith(FILES):
+    if "/" in file or not file.endswith(ARCHIVES):
         raise ValueError(f"{file!r} is not the name of an archive of files")
     return file
 

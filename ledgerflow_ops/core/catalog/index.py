@@ -55,7 +55,7 @@ def decode(data: bytes, environment: Environment, *, code: str, folder: str) -> 
 
 def _encoded(record: IndexRecord, layouts: dict[tuple[str, ...], int]) -> list[Any]:
     dump = record.listed
-    row = [record.mark, record.archives, dump.name.stem, dump.size, dump.state, dump.local, dump.manifest]
+    row = [record.mark, record.archives, dump.name.dump, dump.size, dump.state, dump.local, dump.manifest]
     row.append(dump.problem)
     if dump.summary is None:
         return [*row, None]
@@ -70,8 +70,8 @@ def _plain(value: Any) -> Any:
 
 
 def _decoded(row: list[Any], layouts: list[list[str]], environment: Environment) -> IndexRecord:
-    mark, archives, stem, size, state, local, manifest, problem, held = row
-    name = BackupName(stem)
+    mark, archives, file, size, state, local, manifest, problem, held = row
+    name = BackupName.of(file)
     summary = None
     if held is not None:
         place, counts, plain = held

@@ -23,7 +23,7 @@ T = TypeVar("T")
 VERSION = 1
 """The format this code writes. A higher one is refused, not guessed at."""
 
-_OPTIONAL = ("files", "properties", "warnings", "unheld", "notes", "preloaded", "members")
+_OPTIONAL = ("files", "properties", "warnings", "unheld", "notes", "preloaded", "members", "recipients")
 
 
 class TableContent(Record):
@@ -233,6 +233,10 @@ class Manifest(Record):
     """
     members: dict[str, str] | None = None
     """The relations that belong to extensions, with their extension; None in earlier manifests."""
+    recipients: tuple[str, ...] | None = None
+    """The public keys that the files are encrypted for (age); None where they are plain, and in earlier
+    manifests.
+    """
     run: RunFacts
     durations: dict[str, float]
 

@@ -17,6 +17,8 @@ SOURCE = "source"
 """The cause of a check that found the file intact, but its source database not restorable."""
 INCOMPLETE = "incomplete"
 """The cause of a check that found objects of the database missing from the dump."""
+NO_KEY = "no key"
+"""The cause of a check that did not decrypt the backup, because no identity here opens it."""
 
 
 class Verdict(StrEnum):
@@ -73,6 +75,12 @@ class Proof(Record):
     def unrestorable(self) -> str:
         """Why no server can restore the source; empty where that was not found."""
         return self._failed(SOURCE)[0] if self.verdict is Verdict.BAD else ""
+
+    @property
+    def undecrypted(self) -> str:
+        """Why nothing beyond its hash is proven: no identity opened it; empty where one did."""
+        said = (check for check in self.checks if check.get("cause") == NO_KEY)
+        return next((str(check.get("message", "")) for check in said), "")
 
     @property
     def incomplete(self) -> tuple[str, Hint]:

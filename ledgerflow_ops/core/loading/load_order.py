@@ -38,7 +38,7 @@ _DEFINES_NOTHING = (
 )
 
 
-PRE_DATA, _POST_DATA = "pre-data", "post-data"
+PRE_DATA, DATA, _POST_DATA = "pre-data", "data", "post-data"
 
 
 class Pass(IntEnum):
@@ -74,7 +74,7 @@ def stages(listed: Iterable[bytes]) -> Iterator[Stage]:
     main, last = passes[Pass.MAIN], passes[Pass.EVENT_TRIGGERS]
     described = [(entry[1], entry[2]) for entry in entries if _pass(entry[2]) is Pass.MAIN]
     serial = _serial_entries(described)
-    yield Stage("data", (PRE_DATA, "data"), main)
+    yield Stage("data", (PRE_DATA, DATA), main)
     yield from _post_data_stages([entry for entry in described if entry[0] not in serial])
     if serial:
         yield Stage(

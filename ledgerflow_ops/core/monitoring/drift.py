@@ -12,14 +12,14 @@ from typing import Any
 
 from ledgerflow_ops.core.alerting.findings import Finding, Level
 from ledgerflow_ops.core.catalog.backup_summary import ListedDump
-from ledgerflow_ops.core.catalog.naming import DUMP, FILES, GLOBALS, MANIFEST, PROOF, BackupName
+from ledgerflow_ops.core.catalog.naming import DATA, DUMP, MANIFEST, PROOF, BackupName
 from ledgerflow_ops.core.counts import count_of
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.hints import Hint, command, make
 
 REPORTED = timedelta(days=7)
 """How long a removed file or a foreign dump is reported; after that it counts as normal."""
-_FIXED = (DUMP, FILES, GLOBALS, MANIFEST)
+_FIXED = (*DATA, MANIFEST)
 """Files that never change once a backup is committed. Proofs are rewritten by every drill."""
 _NAMED = 5
 

@@ -9,7 +9,7 @@ from ledgerflow_ops.adapters.dump.client import Client
 from ledgerflow_ops.adapters.inspection import database_properties, source
 from ledgerflow_ops.adapters.inspection.oversized_values import name_oversized_values
 from ledgerflow_ops.adapters.load import restore_server
-from ledgerflow_ops.adapters.system import locks
+from ledgerflow_ops.adapters.system import locks, memory_files
 from ledgerflow_ops.adapters.system.clock import Stopwatch
 from ledgerflow_ops.core.catalog import naming
 from ledgerflow_ops.core.catalog.identity import Identity
@@ -116,13 +116,19 @@ def requested_name(env: EnvironmentContext, file: str | None) -> BackupName | No
 
     SettingsError (2) for an impossible name, Refused (3) for one that exists.
     """
-    name = naming.custom_name(env.environment, file) if file else None
-    if name and any(env.store.taken(taken) for taken in (name.dump, name.manifest, name.files)):
+    name = naming.custom_name(env.environment, file, encrypted=env.encrypts) if file else None
+    if name and _is_taken(env, name):
         raise Refused(
             f"{env.store.describe(name.dump)} exists already.",
             hint=Hint("Backups are never overwritten. Leave FILE out, or choose another name."),
         )
     return name
+
+
+def _is_taken(env: EnvironmentContext, name: BackupName) -> bool:
+    """Whether a backup of this stem, or a part of one, is in the store, encrypted or plain."""
+    files = (file for either in name.both for file in (either.dump, either.files, either.manifest))
+    return any(env.store.taken(file) for file in files)
 
 
 class _Backup:
@@ -199,8 +205,8 @@ class _Backup:
         if ready.name:
             return ready.name
         local = recovery_point.astimezone(self.env.settings.zone)
-        for name in naming.default_names(self.env.environment, local):
-            if not any(self.env.store.taken(file) for file in (name.dump, name.manifest, name.files)):
+        for name in naming.default_names(self.env.environment, local, encrypted=self.env.encrypts):
+            if not _is_taken(self.env, name):
                 return name
         raise Refused(
             f"There is already a backup of this second ({local:%Y-%m-%d %H:%M:%S}).",
@@ -216,8 +222,8 @@ class _Backup:
                 snapshot, opening.inventory, opening.sequences, full=ready.full_seal
             )
         streamed, dumped = self._dump(ready, opening, name, sealed)
-        with self.watch.phase("table of contents"), self.env.file(name.dump).local_path() as path:
-            entries = archive.list_entries(ready.client.tools, path)
+        with self.watch.phase("table of contents"), memory_files.readable_path(streamed.head) as head:
+            entries = archive.list_entries(ready.client.tools, head)
         self.report.step(Step.GLOBALS)
         with self.watch.phase("globals"):
             roles = self._globals(ready, name, sealed.seal.roles)
@@ -249,6 +255,7 @@ class _Backup:
             notes=sealed.notes,
             preloaded=sealed.preloaded,
             members=sealed.members or None,
+            recipients=self.env.settings.all_recipients or None,
             run=self.env.ctx.run,
             durations=dict(self.watch.durations),
         )
@@ -272,10 +279,7 @@ class _Backup:
             )
             self.report.step(Step.FINISH)
             size, sha256 = file.end()
-            with file.local_path() as path:
-                snapshot_seal.require_complete_archive(
-                    sealed, opened.snapshot, streamed, tools_, path, opened.ddl.read
-                )
+            snapshot_seal.require_complete_archive(sealed, opened.snapshot, streamed, tools_, opened.ddl.read)
             self.report.step(Step.SYNC)
             file.sync()
             self.report.step(Step.RENAME)

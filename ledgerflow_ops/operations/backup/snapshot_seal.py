@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from ledgerflow_ops.adapters.dump import archive
 from ledgerflow_ops.adapters.dump.archive import StreamedArchive
 from ledgerflow_ops.adapters.inspection import extension_members, non_table_objects, source
 from ledgerflow_ops.adapters.inspection.source import Inventory, Snapshot
 from ledgerflow_ops.adapters.programs.client_tools import Tools
+from ledgerflow_ops.adapters.system import memory_files
 from ledgerflow_ops.core.catalog.manifest import Seal
 from ledgerflow_ops.core.comparison.non_table_objects import (
     NonTableObjects,
@@ -55,17 +55,18 @@ def require_complete_archive(
     snapshot: Snapshot,
     streamed: StreamedArchive,
     tools: Tools,
-    file: Path,
     ddl: Callable[[], bytes],
 ) -> None:
-    """BadBackup unless the archive in `file` holds what the source had. `ddl` returns the source's DDL."""
+    """BadBackup unless the archive holds what the source had. `ddl` returns the source's DDL."""
+    with memory_files.readable_path(streamed.head) as head:
+        archived = archive.read_ddl(tools, head)
     differences = [
         *rows_against_seal(sealed.seal, streamed.contents),
         *source_against_archive(sealed.seal, streamed.contents),
         *non_table_against_archive(
             sealed.non_table, non_table_objects.read_sequences(snapshot.connection), streamed.contents
         ),
-        *ddl_against_archive(ddl(), archive.read_ddl(tools, file)),
+        *ddl_against_archive(ddl(), archived),
     ]
     if differences:
         sentences = list(dict.fromkeys(difference.sentence for difference in differences))

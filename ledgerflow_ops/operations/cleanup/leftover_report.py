@@ -6,7 +6,7 @@ from functools import partial
 from ledgerflow_ops.adapters.cluster import stray_clusters
 from ledgerflow_ops.adapters.load import restore_server
 from ledgerflow_ops.adapters.system.server_account import server_account
-from ledgerflow_ops.core.catalog.naming import DUMP, BackupName
+from ledgerflow_ops.core.catalog.naming import DUMPS, BackupName
 from ledgerflow_ops.core.checks import Check, passed, warned
 from ledgerflow_ops.core.errors import CannotJudge, LedgerError
 from ledgerflow_ops.core.hints import NO_HINT, Hint, command, make
@@ -70,7 +70,7 @@ def _folder(env: EnvironmentContext) -> Iterator[Check]:
         )
         hint = Hint("The next one sweeps it: ", make("backup", env.environment))
         yield warned(_CHECK, f"{env.environment} folder", message, hint)
-    alone = [file for file in store.names(DUMP) if not store.taken(BackupName.of(file).manifest)]
+    alone = [file for file in store.names(*DUMPS) if not store.taken(BackupName.of(file).manifest)]
     if alone:
         message = f"In {store.location} without a manifest, and so not a backup: {_listed(alone)}."
         hint = Hint(make("restore-test", env.environment, FILE=alone[0]))

@@ -14,7 +14,7 @@ from ledgerflow_ops.adapters.services.container import Container
 from ledgerflow_ops.adapters.storage import folder as folders
 from ledgerflow_ops.adapters.system import disk_space
 from ledgerflow_ops.adapters.system.locks import account_name
-from ledgerflow_ops.core.catalog.naming import DUMP
+from ledgerflow_ops.core.catalog.naming import DUMPS
 from ledgerflow_ops.core.checks import Check, Severity, failed, first_fatal, passed, warned
 from ledgerflow_ops.core.counts import count_of
 from ledgerflow_ops.core.errors import LedgerError
@@ -60,6 +60,8 @@ def _environment_checks(env: EnvironmentContext) -> Iterator[Check]:
     if env.settings.admin_url or first_fatal(source_checks) is None:  # else it is the same error again
         yield from _checks_or_error(f"{env.environment} restore", partial(_restore, env))
     yield from settings_checks.rule_checks(env)
+    encryption = partial(settings_checks.encryption_checks, env)
+    yield from _checks_or_error(f"{env.environment} encryption", encryption)
     if env.settings.files:
         yield from _checks_or_error(f"{env.environment} files", partial(_files, env))
 
@@ -127,7 +129,7 @@ def _folder(env: EnvironmentContext) -> Iterator[Check]:
         store.prepare()
         free = store.free()
         room = "" if free is None else f", {format_size(free)} free"
-        yield passed(name, f"{store.location}: {count_of(len(store.names(DUMP)), 'dump')}{room}")
+        yield passed(name, f"{store.location}: {count_of(len(store.names(*DUMPS)), 'dump')}{room}")
     if store.exists() and (exposed := store.exposed()) and (root := store.root()):
         yield warned(name, "parents", "; ".join(exposed), folders.tighten(root))
 

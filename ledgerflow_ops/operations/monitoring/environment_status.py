@@ -138,6 +138,7 @@ def _backup_json(backup: BackupSummary) -> dict[str, Any]:
         "proven": backup.proven,
         "recovery_point": backup.recovery_point.isoformat(),
         "problem": backup.problem,
+        "not_decrypted": backup.undecrypted,
     }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ledgerflow_ops import places
+from ledgerflow_ops.adapters.storage import age_keys
 from ledgerflow_ops.config import Settings
 from ledgerflow_ops.core.checks import Check, passed, warned
 from ledgerflow_ops.core.counts import count_of
@@ -17,6 +18,10 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]+@|\bpassword\s*=\s*\S")
 """A password in a URL, or in libpq's keywords and values."""
+_RECIPIENTS = Hint("Set recipients of prod in ledgerflow.toml: docs/encryption.md says how.")
+_IDENTITIES = Hint(
+    "Where backups are to be proven, set identity_file or identity_command: docs/encryption.md says how."
+)
 
 
 def secret_checks(settings: Settings) -> Iterator[Check]:
@@ -56,13 +61,35 @@ def rule_checks(env: EnvironmentContext) -> Iterator[Check]:
         yield warned(name, "no rules", text, Hint(hint))
 
 
+def encryption_checks(env: EnvironmentContext) -> Iterator[Check]:
+    """Who can read the backups; a warning where prod's are not encrypted, or no identity here opens them.
+
+    LedgerError where the identity cannot be read, or others may read it.
+    """
+    name, recipients = f"{env.environment} encryption", env.settings.all_recipients
+    if not recipients:
+        if env.environment is Environment.PROD:
+            text = "Backups of prod are not encrypted: whoever gets the disk, or a copy, reads the books."
+            yield warned(name, "plain", text, _RECIPIENTS)
+        return
+    yield passed(name, f"new backups are encrypted for {count_of(len(recipients), 'recipient')}")
+    if not env.identities:
+        text = "No identity is set here: backups are taken, and proven no further than their hash."
+        yield warned(name, "no identity", text, _IDENTITIES)
+        return
+    own = age_keys.recipients_of(env.identities.read())
+    if own and not set(own) & set(recipients):
+        text = "The identity that is set here opens none of the new backups: it is no recipient."
+        yield warned(name, "wrong identity", text, Hint("Add it to recipients: ", " ".join(own)))
+
+
 def _secret_files(settings: Settings) -> Iterator[Path]:
     """The files that settings name for secrets, and the settings file where a secret is in it."""
     named = [settings.dagster_database_url_file, settings.web_proxy_secret_file]
     named += [channel.url_file for channel in settings.alerts.channels]
     named += [location.credentials_file for location in settings.locations]
     for env in settings.environments.values():
-        named += [env.database_url_file, env.admin_database_url_file, env.ping_url_file]
+        named += [env.database_url_file, env.admin_database_url_file, env.ping_url_file, env.identity_file]
     yield from filter(None, named)
     if _holds_a_secret(places.config_file()):
         yield places.config_file()

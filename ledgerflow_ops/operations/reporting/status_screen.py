@@ -76,6 +76,7 @@ def _environment(item: Status, terminal: Terminal, *, alone: bool) -> None:
     if hidden := len(item.incidents) - len(shown):
         more = Hint(f"and {hidden} more: ", make("status", item.env.environment))
         terminal.paragraph(more, "yellow", indent=2)
+    _undecrypted(folder, terminal)
     _restore_rights(item, terminal, hint=alone)
     _kept(item, terminal)
     if alone and folder.backups():
@@ -156,6 +157,15 @@ def _incident(incident: Incident, terminal: Terminal, *, hint: bool) -> None:
     terminal.paragraph(f"{finding.level.upper()}: {finding.message}{since}", _LEVELS[finding.level], indent=2)
     if finding.hint and hint:
         terminal.paragraph(Hint("hint: ", finding.hint), "dim", indent=4)
+
+
+def _undecrypted(folder: FolderStatus, terminal: Terminal) -> None:
+    """Why the backups that no identity has opened are not proven."""
+    unopened = [backup for backup in folder.present if backup.undecrypted]
+    if unopened:
+        count, newest = count_of(len(unopened), "backup is", "backups are"), unopened[0]
+        text = f"{count} proven no further than their hash. {newest.name.dump}: {newest.undecrypted}"
+        terminal.paragraph(text, "yellow", indent=2)
 
 
 def _restore_rights(item: Status, terminal: Terminal, *, hint: bool) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 
+from ledgerflow_ops.adapters.dump.archive_head import definitions_path
 from ledgerflow_ops.adapters.inspection import database_properties
 from ledgerflow_ops.adapters.load import drop_database, load_progress, restore_server, statistics
 from ledgerflow_ops.adapters.load.restore_server import DatabaseRename
@@ -18,13 +19,13 @@ from ledgerflow_ops.core import text_encodings
 from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.checks import Check, first_fatal
-from ledgerflow_ops.core.errors import BadBackup, CannotJudge, LedgerError, Pending, Refused, SettingsError
+from ledgerflow_ops.core.errors import BadBackup, LedgerError, Pending, Refused
 from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.core.operation_requests import RestoreRequest
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.restore.database_names import DatabaseMark, DatabaseRole, new_id
 from ledgerflow_ops.core.restore.file_swap import FileSwap
-from ledgerflow_ops.core.restore.restore_plan import Candidate, RestorePlan, plan_restore
+from ledgerflow_ops.core.restore.restore_plan import RestorePlan, plan_restore
 from ledgerflow_ops.operations import catalog, identity, journal
 from ledgerflow_ops.operations.backup import completeness
 from ledgerflow_ops.operations.backup_lock import hold_backup
@@ -33,13 +34,14 @@ from ledgerflow_ops.operations.cleanup.swap_outcome import BRIEF_LIMITS
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.files import files_pairing, files_restore
 from ledgerflow_ops.operations.restore import post_restore_checks, replication_notes
+from ledgerflow_ops.operations.restore.candidate import examined_candidate
 from ledgerflow_ops.operations.restore.safety_backup import SafetyBackup, take_safety_backup
 from ledgerflow_ops.operations.restore.scratch_database import create_scratch_database
 from ledgerflow_ops.operations.restore.target_inspection import InspectedTarget, inspect_target
 from ledgerflow_ops.operations.verification import archive_loading, data_rules, restored_contents, roles
 from ledgerflow_ops.operations.verification.restored_contents import SourceArchive
 from ledgerflow_ops.operations.verification.restored_ddl import RestoredDdl, compare_restored_ddl
-from ledgerflow_ops.operations.verification.verify import choose_pg_restore, difference_checks, verify
+from ledgerflow_ops.operations.verification.verify import choose_pg_restore, difference_checks
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ def prepare_restore(
     env.ctx.reporter.step(Step.PLAN)
     inspected = inspect_target(env)
     origin = origin or env.ctx.env(request.origin)
-    candidate = _candidate(origin, request)
+    candidate = examined_candidate(origin, request)
     spaces = inspected.required_space(candidate.manifest, force=request.force) if candidate.manifest else []
     ident = new_id(env.ctx.clock(), secrets.token_hex(2))
     manifest = candidate.manifest
@@ -104,7 +106,7 @@ def prepare_restore(
     if manifest and candidate.rung is not None and candidate.rung >= Rung.READABLE:
         usable, own = inspected.target.server.tablespaces, inspected.properties or manifest.properties
         tools = choose_pg_restore(origin, manifest)
-        with origin.file(candidate.name.dump).local_path() as file:
+        with definitions_path(tools, origin.file(candidate.name.dump)) as file:
             notes += archive_loading.find_placement(tools, file, usable).notes(own)
             notes += replication_notes.replication_notes(tools, file, inspected.maintenance, inspected.name)
     plan = plan_restore(request, candidate, inspected.target, spaces, ident, against=obstacles, notes=notes)
@@ -142,21 +144,6 @@ def carry_out_restore(
                 hint=Hint("Choose another backup: ", make("status"), " lists them."),
             )
         return _Restore(env, prepared, manifest, safety_needed).carry_out()
-
-
-def _candidate(origin: EnvironmentContext, request: RestoreRequest) -> Candidate:
-    """The requested backup, read to its end."""
-    try:
-        name = catalog.find(origin, request.file)
-    except SettingsError as error:
-        raise Refused(error.message, hint=error.hint) from None
-    try:
-        examination = verify(origin, name)
-    except CannotJudge as error:
-        entry = catalog.entry(origin, name)
-        return Candidate(name, entry.manifest, None, error.message)
-    trouble = examination.bad.message if examination.bad else ""
-    return Candidate(name, examination.manifest, examination.rung, trouble)
 
 
 class _Restore:
@@ -228,10 +215,9 @@ class _Restore:
         """Load the whole archive. Every error is fatal."""
         usable = self.inspected.target.server.tablespaces
         progress = load_progress.LoadProgress(self.inspected.maintenance, self.report)
-        with self.dump.local_path() as file:
-            archive_loading.load_into_target(
-                self.tools, self.new, file, self.manifest, usable, self._empty, progress
-            )
+        archive_loading.load_into_target(
+            self.tools, self.new, self.dump, self.manifest, usable, self._empty, progress
+        )
 
     def _empty(self) -> None:
         """Drop the database that is restored into, and create it again."""
@@ -253,7 +239,7 @@ class _Restore:
         """Compare the DDL of what was restored. Only a superuser sees subscriptions."""
         server = self.inspected.target.server
         scratch = partial(create_scratch_database, self.env, self.inspected, self._create)
-        with self.new.reached() as new, self.dump.local_path() as file:
+        with self.new.reached() as new, definitions_path(self.tools, self.dump) as file:
             return compare_restored_ddl(
                 self.env.ctx, self.manifest, file, new, server.major, scratch, all_seen=server.superuser
             )

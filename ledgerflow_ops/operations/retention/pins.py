@@ -67,7 +67,7 @@ def active_pins(env: EnvironmentContext) -> list[Pin]:
     """The pins in force now, by file. An unreadable pin is in force; its reason says that."""
     now, pins = env.ctx.clock(), []
     for file in env.store.names(PIN):
-        name = BackupName.of(file)
+        name = BackupName.of(file).among(env.store.taken)
         try:
             entry = read_pin(env, name)
         except BadBackup as error:

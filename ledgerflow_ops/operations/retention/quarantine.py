@@ -29,8 +29,8 @@ def plan(env: EnvironmentContext, file: str, confirm: str) -> QuarantinePlan:
 
     SettingsError (2) without a file, and for one that is not there: its hint names those that are.
     """
-    name = _find(env, file)
-    entry = catalog.entry(env, name, remember=False)
+    entry = catalog.entry(env, _find(env, file), remember=False)
+    name = entry.name
     in_use = locks.backups_in_use(env.ctx.settings.state_dir, env.environment)
     store = env.store
     files = (name.manifest, name.dump, name.globals, name.files, name.proof)

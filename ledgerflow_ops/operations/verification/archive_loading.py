@@ -7,12 +7,14 @@ from pathlib import Path
 
 from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.adapters.dump import archive
+from ledgerflow_ops.adapters.dump.archive_head import definitions_path
 from ledgerflow_ops.adapters.inspection import offered_extensions, tablespaces
 from ledgerflow_ops.adapters.inspection.refused_column_options import refused_options
 from ledgerflow_ops.adapters.load import archive_loader
 from ledgerflow_ops.adapters.load.archive_loader import LoadOptions, LoadResult
 from ledgerflow_ops.adapters.load.load_progress import LoadProgress
 from ledgerflow_ops.adapters.programs.client_tools import Tools
+from ledgerflow_ops.adapters.storage.store import StoredFile
 from ledgerflow_ops.adapters.system.process import last_lines, mask_secrets
 from ledgerflow_ops.core.catalog.manifest import DatabaseProperties, Manifest
 from ledgerflow_ops.core.errors import CannotJudge, LedgerError, UnrestorableSource
@@ -140,18 +142,19 @@ def report_lines(reporter: Reporter, output: str) -> None:
 def load_into_target(
     tools: Tools,
     database: Database,
-    file: Path,
+    dump: StoredFile,
     manifest: Manifest,
     usable: frozenset[str],
     empty: Callable[[], None],
     progress: LoadProgress,
 ) -> None:
-    """Load `file` for a restore, and report pg_restore's output. LedgerError (UnrestorableSource,
-    CannotJudge) when it fails."""
-    places = find_placement(tools, file, usable)
-    with database.reached() as reached:
+    """Load `dump` for a restore, and report pg_restore's output. LedgerError (UnrestorableSource,
+    CannotJudge) when it fails. An encrypted dump is streamed: its data meets no disk but the server's."""
+    with database.reached() as reached, definitions_path(tools, dump) as file:
+        places = find_placement(tools, file, usable)
         without = refused_options(tools, file, database)
-        options = LoadOptions(_JOBS, tablespaces=places.complete, without=without)
+        data = None if dump.is_program_readable else dump
+        options = LoadOptions(_JOBS, tablespaces=places.complete, without=without, data=data)
         loaded = load_archive(tools, reached, file, options, manifest, empty, progress)
     if loaded.code == 0:
         places.move(database)

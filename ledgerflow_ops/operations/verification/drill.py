@@ -65,7 +65,7 @@ def drill(env: EnvironmentContext, name: BackupName) -> Examination:
     """
     with journal.recorded(env, "drill") as note:
         note["file"] = name.dump
-        examination = Examination(env, name)
+        examination = Examination(env, name.among(env.store.taken))
         with examination.translated_failures():
             verify_hashes(examination)
             if examination.bad is None:
@@ -157,9 +157,11 @@ class _Drill:
 
     def _preflight(self) -> bool:
         """Whether the copy goes into memory; CannotJudge when there is no space for it on the disk either."""
-        size = self.manifest.source.size if self.manifest else 10 * self._file_size()
+        stored = self.env.store.size(self.examination.name.dump) or 0
+        size = self.manifest.source.size if self.manifest else 10 * stored
         if self.manifest and self.manifest.files:
             size += space_estimates.files_need(self.manifest.files.size, len(self.manifest.files.entries))
+        size += stored if self.examination.name.encrypted else 0  # its decrypted copy
         if space_estimates.fits_memory(size, self.env.ctx.settings.drill_in_memory_below, available_memory()):
             return True
         needed, free = (
@@ -175,9 +177,6 @@ class _Drill:
                 ),
             )
         return False
-
-    def _file_size(self) -> int:
-        return self.env.store.size(self.examination.name.dump) or 0
 
     def _restore(self, server: ScratchCluster, copy: Database, server_tools: Tools) -> Iterator[Check]:
         """Create the roles, then load the whole archive. Every error is fatal."""

@@ -8,12 +8,13 @@ from typing import Any
 from ledgerflow_ops.adapters.system.clock import Stopwatch
 from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.catalog.naming import BackupName
-from ledgerflow_ops.core.catalog.proof import SOURCE, Doubt, Proof, Verdict, updated_proof
+from ledgerflow_ops.core.catalog.proof import NO_KEY, SOURCE, Doubt, Proof, Verdict, updated_proof
 from ledgerflow_ops.core.catalog.rungs import PROVEN, Rung
-from ledgerflow_ops.core.checks import Check, failed, first_fatal
+from ledgerflow_ops.core.checks import Check, failed, first_fatal, warned
 from ledgerflow_ops.core.errors import (
     BadBackup,
     CannotJudge,
+    KeyUnavailable,
     LedgerError,
     Refused,
     SettingsError,
@@ -132,7 +133,8 @@ class Examination:
     @contextmanager
     def translated_failures(self) -> Iterator[None]:
         """Turn errors of the block that say nothing about the backup (a failing disk, missing rights) into
-        CannotJudge. Where one came before the bytes were read, an earlier proof is doubted.
+        CannotJudge. Where one came before the bytes were read, an earlier proof is doubted. Where only the
+        key was missing, what could be proven without it is recorded.
         """
         try:
             yield
@@ -141,6 +143,10 @@ class Examination:
         except LedgerError as error:
             if self.rung is None or self.rung < Rung.HASHED:
                 self.doubt(error.message)
+            elif isinstance(error, KeyUnavailable):
+                self.checks.append(warned("integrity", NO_KEY, error.message, error.hint))
+                self.record()
+                raise KeyUnavailable(f"{self.name.dump}: {error.message}", hint=error.hint) from None
             if isinstance(error, CannotJudge):
                 raise
             message = f"{self.name.dump} could not be judged: {error.message}"

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ledgerflow_ops.adapters.dump import archive
+from ledgerflow_ops.adapters.dump.archive_head import definitions_path
 from ledgerflow_ops.adapters.programs import client_tools
 from ledgerflow_ops.adapters.programs.client_tools import Tools
 from ledgerflow_ops.core import sizes
@@ -39,7 +40,7 @@ def verify(env: EnvironmentContext, name: BackupName) -> Examination:
     with journal.recorded(env, "verify") as note:
         note["file"] = name.dump
         leftover_sweep.sweep_drills(env.ctx)
-        examination = Examination(env, name)
+        examination = Examination(env, name.among(env.store.taken))
         with examination.translated_failures():
             verify_hashes(examination)
             examination.stage(Rung.READABLE, "integrity", "decode", _Stages(examination).readable)
@@ -59,7 +60,7 @@ def verify_hashes(examination: Examination) -> None:
     examination.stage(Rung.WRITTEN, "exists", "exists", stages.exists)
     examination.stage(Rung.WRITTEN, "sealed", "manifest", stages.manifest)
     examination.stage(Rung.HASHED, "integrity", "hash", stages.hashed)
-    examination.stage(Rung.DECRYPTED, "integrity", "cipher", lambda: ())
+    examination.stage(Rung.DECRYPTED, "integrity", "cipher", stages.decrypted)
     examination.stage(Rung.DECRYPTED, "integrity", "list", stages.listed)
 
 
@@ -150,6 +151,19 @@ class _Stages:
         if manifest:
             yield passed("integrity", "Every byte read: the SHA-256 is the committed one.")
 
+    def decrypted(self) -> Iterator[Check]:
+        """Every encrypted file decrypts to its authenticated end. KeyUnavailable without an identity."""
+        manifest = self.examination.manifest
+        archives = manifest.files.archives if manifest and manifest.files else ()
+        needed = (manifest.dump, manifest.globals, *archives) if manifest else ()
+        names = [facts.file for facts in needed if facts] or [self.name.dump]
+        encrypted = [name for name in names if naming.is_encrypted(name)]
+        for name in encrypted:
+            self.env.file(name).read_through(self.env.ctx.reporter.moved)
+        if encrypted:
+            counted = count_of(len(encrypted), "file")
+            yield passed("integrity", f"{counted} decrypted to the authenticated end.")
+
     def _difference(self, facts: FileFacts) -> str:
         if not self.env.store.taken(facts.file):
             return f"{facts.file} is gone."
@@ -166,8 +180,8 @@ class _Stages:
         if self.file.head(len(MAGIC)) != MAGIC:
             raise BadBackup(f"{self.name.dump} is not an archive of pg_dump.", hint=_REPLACE_HINT)
         manifest = self.examination.manifest
-        with _as_cannot_judge(), self.file.local_path() as path:
-            chosen, stall = choose_pg_restore(self.env, manifest), self.env.settings.limits.stall
+        chosen, stall = choose_pg_restore(self.env, manifest), self.env.settings.limits.stall
+        with _as_cannot_judge(), definitions_path(chosen, self.file, stall) as path:
             toc = archive.table_of_contents(chosen, path, stall)
         self.examination.entries, differences = toc.entries, list[Difference]()
         if manifest and toc.entries != manifest.toc.entries:

@@ -7,9 +7,13 @@ import stat
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ledgerflow_ops.adapters.storage import age_keys
+from ledgerflow_ops.adapters.storage.age_codec import AgeCodec
+from ledgerflow_ops.adapters.storage.age_keys import IdentitySource
 from ledgerflow_ops.adapters.storage.codec import PLAIN, Codec
 from ledgerflow_ops.adapters.storage.local_store import LocalStore
 from ledgerflow_ops.adapters.storage.objects.object_store import ObjectStore
@@ -34,7 +38,21 @@ KINDS: dict[str, Callable[[Path, pytest.FixtureRequest], BackupStore]] = {
     "azure": _objects("azure_server"),
 }
 """Each kind of store, created below the folder of a test, whose name no other test's has."""
-CODECS: dict[str, Codec] = {"plain": PLAIN, "encoded": Sealing()}
+
+
+class _Identities(IdentitySource):
+    """The identities of one key, which is in no file."""
+
+    def read(self) -> list[Any]:
+        return age_keys.parse_identities(_IDENTITY, "the test")
+
+
+_IDENTITY, _RECIPIENT = age_keys.new_identity()
+CODECS: dict[str, Codec] = {
+    "plain": PLAIN,
+    "encoded": Sealing(),
+    "encrypted": AgeCodec((_RECIPIENT,), _Identities()),
+}
 
 
 @pytest.fixture(params=KINDS)
