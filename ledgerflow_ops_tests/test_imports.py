@@ -9,7 +9,7 @@ HEAVY = {
     "vl_convert", "zstandard",
 }  # fmt: skip
 """What takes long to import, and is needed by some operations only."""
-OPERATIONS = {"catalog", "context", "removal_history", "sealed_records", "summaries"}
+OPERATIONS = {"catalog", "context", "locations", "removal_history", "sealed_records", "summaries"}
 """The operations that compute each environment's first day; all others are imported where they are used."""
 FREE = "import dagster, dagster_postgres"
 DEFINITIONS = "import ledgerflow_ops.definitions"

@@ -1,9 +1,11 @@
 """The commands that make and prove backups: backup, verify, restore-test."""
 
 import sys
+from functools import partial
 
 import click
 
+from ledgerflow_ops.commands import archive
 from ledgerflow_ops.commands.calls import ENV, FILE, JSON, WHY, Call
 from ledgerflow_ops.commands.command_line import Command, file, flag, option
 from ledgerflow_ops.console import Terminal
@@ -68,7 +70,9 @@ def take_backup(env: EnvironmentContext, terminal: Terminal, request: BackupRequ
     ]
     entry = made[0] if made else None
     rights = find_restore_rights(env) if entry else None
-    return backup_report.show_result(env, terminal, entry, result, rights=rights)
+    proven = entry is not None and entry.proven and not result.failure
+    copies = partial(archive.copy_after_backup, env, terminal) if proven else dict
+    return backup_report.show_result(env, terminal, entry, result, rights=rights, afterwards=copies)
 
 
 @click.command(cls=Command, examples=("verify latest --env dev", "verify 2026-11-23 --env prod --json"))

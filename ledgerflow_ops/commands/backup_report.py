@@ -1,5 +1,6 @@
 """The output of the backup commands: a backup's checks, what has been shown about it, the JSON object."""
 
+from collections.abc import Callable
 from typing import Any
 
 from ledgerflow_ops.console import Terminal, clear
@@ -38,11 +39,13 @@ def show_result(
     rung: Rung | None = None,
     *,
     rights: RestoreRights | None = None,
+    afterwards: Callable[[], dict[str, Any]] = dict,
 ) -> int:
     """Print the result for people and as JSON; returns the exit code.
 
     `entry` is the backup's current catalog entry, None if there is none. `rung` is the rung it has just
     reached, if its proof does not record that. `rights` are those of the account that would restore it.
+    `afterwards` is called once everything was printed; its fields are added to the JSON object.
     """
     failure = result.failure or _incomplete(entry)
     reached = rung or (entry.rung if entry else None)
@@ -65,7 +68,7 @@ def show_result(
         terminal.say(Hint("    hint: ", rights.hint))
     if env.is_sample:
         terminal.say(_SAMPLE_NOTICE.format(env.environment), "bold yellow")
-    terminal.finish(fields)
+    terminal.finish(fields | afterwards())
     return failure.exit_code if failure else 0
 
 

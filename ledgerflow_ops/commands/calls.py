@@ -44,6 +44,7 @@ _TIME_LIMITED = {
     "rollback",
     "recover",
     "rotate",
+    "archive",
 }
 """Commands that are ended after `backup_minutes`."""
 

@@ -11,6 +11,7 @@ import click
 
 from ledgerflow_ops.adapters.system.interruptions import redeliver_lost_interruptions
 from ledgerflow_ops.commands import (
+    archive,
     backfill,
     backup,
     doctor,
@@ -29,6 +30,7 @@ from ledgerflow_ops.places import IN_CLONE
 
 SECTIONS = {
     "Backups": (*backup.COMMANDS, *backfill.COMMANDS),
+    "Archive locations": archive.COMMANDS,
     "Restore": restore.COMMANDS,
     "Retention": (*rotate.COMMANDS, *quarantine.COMMANDS),
     "State and history": reporting.COMMANDS,

@@ -30,6 +30,8 @@ ON_ONE = frozenset(
         "pin",
         "unpin",
         "quarantine",
+        "archive",
+        "repair",
         "protect",
         "status",
     }

@@ -63,6 +63,12 @@ class DrillRequest(Request):
     )
 
 
+class ArchiveRequest(Request):
+    """Copies of all proven backups to the archive locations that lack them. There is nothing to choose."""
+
+    verb = "archive"
+
+
 class RotateRequest(Request):
     """Whether to carry out the rotation's plan (`carry_out`), or only to show it.
 

@@ -52,6 +52,11 @@ class Step(StrEnum):
     REMOVE_REST = "remove what goes with it"
     REMOVE_COPY = "remove copy"
     SETTLE = "settle"
+    COPY = "copy to a location"
+    COPY_BACK = "read the copy back"
+    COPY_PROOF = "copy the proof"
+    COPY_COMMIT = "commit the copy"
+    EXAMINE = "read both copies"
     STORAGE = "start PostgreSQL for Dagster"
     DAEMON = "start the daemon"
     METRICS = "start the metrics"
@@ -126,6 +131,19 @@ UP_STEPS = (Step.STORAGE, Step.DAEMON, Step.METRICS, Step.WEB_PAGE)
 """Of `make up`; the last one includes the wait until the page answers."""
 QUARANTINE_STEPS = (Step.NOTE, Step.SET_ASIDE, Step.SETTLE)
 """SET_ASIDE comes once for each file; back out of quarantine it is PUT_IN_PLACE."""
+ARCHIVE_STEPS = (Step.PLAN, Step.COPY, Step.COPY_BACK, Step.COPY_PROOF, Step.COPY_COMMIT, Step.JOURNAL)
+"""COPY and COPY_BACK are repeated for each file, all but the first and the last for each copy."""
+REPAIR_STEPS = (
+    Step.PLAN,
+    Step.EXAMINE,
+    Step.SET_ASIDE,
+    Step.COPY,
+    Step.COPY_BACK,
+    Step.SETTLE,
+    Step.COPY_PROOF,
+    Step.JOURNAL,
+)
+"""SET_ASIDE, COPY and COPY_BACK are repeated for each bad file."""
 
 
 class Reporter(Protocol):

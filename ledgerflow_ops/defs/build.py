@@ -12,6 +12,7 @@ from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.hints import Make
 from ledgerflow_ops.core.operation_requests import VerifyRequest
 from ledgerflow_ops.core.progress import Reporter, SilentReporter
+from ledgerflow_ops.defs.assets.archive_asset import archive_asset
 from ledgerflow_ops.defs.assets.backup_chain import database_asset, drill_asset, dump_asset
 from ledgerflow_ops.defs.assets.catalog_asset import catalog_asset
 from ledgerflow_ops.defs.assets.drill_coverage import coverage_asset
@@ -101,4 +102,6 @@ def _chain(
     env: EnvironmentContext, days: dg.PartitionsDefinition, timing: Timing
 ) -> list[dg.AssetsDefinition | dg.AssetSpec]:
     own = [dump_asset(env, days, timing), drill_asset(env, days, timing), coverage_asset(env)]
+    if env.ctx.settings.locations_of(env.environment):
+        own.append(archive_asset(env, days))
     return [database_asset(env), *own, rotation_asset(env), incident_asset(env)]

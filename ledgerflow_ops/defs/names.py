@@ -7,13 +7,15 @@ import re
 
 import dagster as dg
 
+from ledgerflow_ops.core.archive.copies import COPIED, RULE
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.operations.context import EnvironmentContext
 
-DATABASE, DUMP, DRILL, COVERAGE, ROTATION, INCIDENT = (
+DATABASE, DUMP, DRILL, ARCHIVE, COVERAGE, ROTATION, INCIDENT = (
     "database",
     "dump",
     "drill",
+    "archive",
     "coverage",
     "rotation",
     "incident",
@@ -42,10 +44,15 @@ DRILL_CHECKS = {
     "data_rules": "The environment's data rules hold in the restored copy.",
 }
 """The checks of a drill, with their descriptions."""
+ARCHIVE_CHECKS = {
+    COPIED: "Every archive location has a copy of the day's backup, read back there.",
+    RULE: "Three good copies, on two kinds of storage, one of them elsewhere.",
+}
+"""The checks on the copies in archive locations."""
 FRESH = "fresh"
 """The check on the database asset: whether the recovery point objective (RPO) is met."""
 
-_MATERIALIZED = {"backup": DUMP, "drill": DRILL, "redrill": COVERAGE, "rotate": ROTATION}
+_MATERIALIZED = {"backup": DUMP, "drill": DRILL, "archive": ARCHIVE, "redrill": COVERAGE, "rotate": ROTATION}
 """Verb of a request or task → the asset that its run materializes first."""
 
 _JOB = re.compile(rf"({'|'.join(Environment)})_(\w+)")
@@ -74,6 +81,11 @@ def step_name(env: EnvironmentContext, verb: str) -> str:
     if verb in _MATERIALIZED:
         return asset_key(env, _MATERIALIZED[verb]).to_python_identifier()
     return f"{job_name(env, verb)}_op"
+
+
+def archive_pool(environment: Environment) -> str:
+    """The pool of the runs that copy to archive locations: they hold up no backup."""
+    return f"{environment}_{ARCHIVE}"
 
 
 def schedule_name(env: EnvironmentContext) -> str:

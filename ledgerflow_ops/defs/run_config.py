@@ -5,6 +5,7 @@ from typing import Any
 import dagster as dg
 
 from ledgerflow_ops.core.operation_requests import (
+    ArchiveRequest,
     BackupRequest,
     DrillRequest,
     RecoverRequest,
@@ -28,6 +29,10 @@ class VerifyConfig(VerifyRequest, dg.Config):
 
 class DrillConfig(DrillRequest, dg.Config):
     """Which backup of the day to drill; by default this run's own, else the newest of the day."""
+
+
+class ArchiveConfig(ArchiveRequest, dg.Config):
+    """Nothing: what is copied follows from the settings."""
 
 
 class RotationConfig(RotateRequest, dg.Config):

@@ -40,6 +40,7 @@ from dagster_postgres.utils import create_pg_engine, retry_pg_connection_fn
 from sqlalchemy.engine import Connection
 
 from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.defs.names import archive_pool
 from ledgerflow_ops.defs.newest_day_storage import NewestDayEventLog
 
 if TYPE_CHECKING:
@@ -156,7 +157,8 @@ class LedgerEventLog(NewestDayEventLog):
         long queue would start several runs of one environment at once.
         """
         pools = super().get_concurrency_keys()
-        new = {str(environment) for environment in Environment} - pools
+        own = {pool for name in Environment for pool in (str(name), archive_pool(name))}
+        new = own - pools
         for pool in new:
             self.initialize_concurrency_limit_to_default(pool)
         return super().get_concurrency_keys() if new else pools

@@ -14,7 +14,7 @@ import dagster as dg
 
 from ledgerflow_ops.core.catalog import manifest, proof
 from ledgerflow_ops.defs.assets.catalog_table import COLUMNS
-from ledgerflow_ops.defs.names import CATALOG, COVERAGE, DRILL, DRILL_CHECKS, DUMP, REPORT, ROTATION
+from ledgerflow_ops.defs.names import ARCHIVE, CATALOG, COVERAGE, DRILL, DRILL_CHECKS, DUMP, REPORT, ROTATION
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +27,7 @@ CODE_VERSIONS = {
     DUMP: f"manifest {manifest.VERSION}",
     DRILL: _PROOF,
     COVERAGE: _PROOF,
+    ARCHIVE: f"copy of manifest {manifest.VERSION}",
     ROTATION: "plan 1",
     CATALOG: f"table: {' '.join(COLUMNS)}",
     REPORT: "page 1",

@@ -16,6 +16,8 @@ from ledgerflow_ops.core.catalog.manifest import RunFacts
 from ledgerflow_ops.core.catalog.naming import is_encrypted
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.progress import Reporter, SilentReporter
+from ledgerflow_ops.location_settings import Location
+from ledgerflow_ops.operations.locations import location_store
 from ledgerflow_ops.sections import EnvironmentSettings
 
 if TYPE_CHECKING:
@@ -100,6 +102,8 @@ class EnvironmentContext:
     environment: Environment
     location: Path | None = None
     """The folder of its backups, if it is not the environment's primary one."""
+    archive: Location | None = None
+    """The archive location of its backups; None for the primary folder."""
 
     @property
     def settings(self) -> EnvironmentSettings:
@@ -108,6 +112,8 @@ class EnvironmentContext:
     @property
     def store(self) -> BackupStore:
         """The store of its backups in this location."""
+        if self.archive and self.location is None:
+            return location_store(self.archive, self.environment)
         return LocalStore(self.location or self.ctx.settings.folder(self.environment))
 
     def file(self, name: str) -> StoredFile:
@@ -138,9 +144,13 @@ class EnvironmentContext:
         return AgeCodec(self.settings.all_recipients, self.identities)
 
     def locations(self) -> list["EnvironmentContext"]:
-        """This environment in each folder of its backups, the primary one first."""
-        roots = [location.folder for location in self.ctx.settings.locations_of(self.environment)]
-        return [self, *(replace(self, location=root / self.environment) for root in roots if root)]
+        """This environment in each location of its backups, the primary folder first."""
+        return [self, *map(self.at, self.ctx.settings.locations_of(self.environment))]
+
+    def at(self, archive: Location) -> "EnvironmentContext":
+        """This environment in an archive location."""
+        folder = archive.folder / self.environment if archive.folder else None
+        return replace(self, location=folder, archive=archive)
 
     @property
     def is_sample(self) -> bool:

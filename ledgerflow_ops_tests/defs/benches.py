@@ -58,6 +58,7 @@ class Bench:
             dagster_database_url=builders.database_url(self.storage),
             environments=plain.environments,
             alerts=plain.alerts,
+            locations=plain.locations,
         )
 
     def env(

@@ -309,4 +309,4 @@ class TestANight:
 
 
 def test_tasks_are_named_as_their_jobs_are() -> None:
-    assert {str(task) for task in Task} == {"backup", "rotate", "redrill"}
+    assert {str(task) for task in Task} == {"backup", "archive", "rotate", "redrill"}

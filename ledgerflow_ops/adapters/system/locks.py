@@ -31,16 +31,34 @@ _PATIENCE = (0.02, 0.1, 0.3, 0.5)
 @contextmanager
 def environment_lock(state_dir: Path, environment: Environment, what: str, now: datetime) -> Iterator[None]:
     """Hold the environment's lock for the block. Busy, with its holder and since when, if it is taken."""
+    with _named_lock(state_dir, str(environment), f"on {environment}", what, now):
+        yield
+
+
+@contextmanager
+def location_lock(
+    state_dir: Path, environment: Environment, location: str, what: str, now: datetime
+) -> Iterator[None]:
+    """Hold the lock of the environment's copies in one archive location for the block, as
+    `environment_lock`. It is taken by what writes there, so that a slow location delays no backup.
+    """
+    key = f"{environment}.at.{location}"
+    with _named_lock(state_dir, key, f"on {environment}'s copies in {location}", what, now):
+        yield
+
+
+@contextmanager
+def _named_lock(state_dir: Path, key: str, where: str, what: str, now: datetime) -> Iterator[None]:
     folder = state_dir / "locks"
-    note = folder / f"{environment}.holder.json"
-    lock = filelock.FileLock(folder / f"{environment}.lock", mode=0o600)
+    note = folder / f"{key}.holder.json"
+    lock = filelock.FileLock(folder / f"{key}.lock", mode=0o600)
     with translated(folder):
         private_files.make_private_folder(state_dir, "locks")
         try:
             lock.acquire(timeout=0)
         except filelock.Timeout:
             raise Busy(
-                f"Another operation is at work on {environment}: {_describe_holder(note)}.",
+                f"Another operation is at work {where}: {_describe_holder(note)}.",
                 hint=Hint("Wait until it has ended. Its lock ends with it, even if it is killed."),
             ) from None
     try:

@@ -13,7 +13,7 @@ from ledgerflow_ops.core.alerting.findings import Finding, Level
 from ledgerflow_ops.core.alerting.root_cause import BACKUP_FILE, DAY
 from ledgerflow_ops.core.environments import Environment
 
-BACKUP, DRILL, VERIFY = "backup", "drill", "verify"
+BACKUP, DRILL, VERIFY, ARCHIVE = "backup", "drill", "verify", "archive"
 FAILED, CANCELED, FAILED_CHECK, MISSING_CHECK = "run failed", "run canceled", "check failed", "check missing"
 """The kinds of findings that runs leave."""
 CHECK, ENDED = "check", "ended"
@@ -55,7 +55,7 @@ def resolves(run: RunEvidence, source: str, finding: Finding) -> bool:
     if finding.environment is not run.environment:
         return False
     if finding.kind in (FAILED_CHECK, MISSING_CHECK):
-        return _check_resolved(run, finding)
+        return _check_resolved(run, source, finding)
     return run.succeeded and _run_resolved(run, source, finding)
 
 
@@ -85,13 +85,14 @@ def ended(finding: Finding) -> datetime:
     return datetime.fromisoformat(str(finding.figures[ENDED]))
 
 
-def _check_resolved(run: RunEvidence, finding: Finding) -> bool:
+def _check_resolved(run: RunEvidence, source: str, finding: Finding) -> bool:
     """Whether the finding's check passed in this run: on the same backup, or, unless the file itself was
-    found bad, on a later one.
+    found bad or its copies were, on a later one.
     """
     if not run.judged.get(_check_name(finding), False):
         return False
     bad = finding.kind == FAILED_CHECK and finding.level is Level.CRITICAL
+    bad = bad or source == f"run:{run.environment}_{ARCHIVE}"
     return _same_backup(run, finding) or (not bad and _earlier(day_of(finding), run.day))
 
 
@@ -103,13 +104,14 @@ def _check_name(finding: Finding) -> str:
 def _run_resolved(run: RunEvidence, source: str, finding: Finding) -> bool:
     """Whether a successful run resolves the failure of an earlier one.
 
-    A backup also resolves the failures of earlier days, and of drills and verifications of its own day.
+    A backup also resolves the failures of earlier days, as do copies, which are made of every day that lacks
+    them, and of drills and verifications of its own day.
     """
     if not _may_be_same_backup(run, finding):
         return False
     day = day_of(finding)
     if source == run.source:
-        return day == run.day or (run.verb == BACKUP and _earlier(day, run.day))
+        return day == run.day or (run.verb in (BACKUP, ARCHIVE) and _earlier(day, run.day))
     own = {f"run:{run.environment}_{verb}" for verb in (DRILL, VERIFY)}
     return run.verb == BACKUP and source in own and day == run.day
 

@@ -7,12 +7,14 @@ from enum import StrEnum
 
 from ledgerflow_ops.core.alerting.findings import Finding, Level
 from ledgerflow_ops.core.alerting.root_cause import BACKFILL, BACKUP_FILE, DAY, is_of_machine
+from ledgerflow_ops.core.archive.copies import COPIED, SETTINGS
 from ledgerflow_ops.core.catalog.proof import INCOMPLETE, SOURCE
 from ledgerflow_ops.core.checks import Check
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.hints import NO_HINT, Hint, make
 from ledgerflow_ops.core.monitoring import run_evidence
 from ledgerflow_ops.core.monitoring.run_evidence import (
+    ARCHIVE,
     BACKUP,
     CANCELED,
     CHECK,
@@ -175,14 +177,28 @@ def _findings(run: EndedRun) -> list[Finding]:
         for check in run.checks
         if not check.passed and not (explained and check.cause == NOT_REACHED)
     ]
+    if run.verb == ARCHIVE:
+        findings = _of_copies(run)
     if run.fate is RunResult.SUCCESS:
         findings += [_missing(run, name) for name in run.missing]
-    elif not fatal:
+    elif not fatal and not (run.verb == ARCHIVE and findings):
         findings.append(_failure(run))
     if len(findings) > 1:
         cause = f"The run {run.title} has findings."
         findings = [item if is_of_machine(item) else replace(item, cause=cause) for item in findings]
     return findings
+
+
+def _of_copies(run: EndedRun) -> list[Finding]:
+    """The findings of a backup's copies. They have one cause, whichever days and locations they are about.
+
+    A rule that no location of the settings could meet is doctor's to report, and one that fails because a
+    copy is missing is said with that copy.
+    """
+    failed = [check for check in run.checks if not check.passed and check.cause != SETTINGS]
+    told = [check for check in failed if check.name == COPIED] or failed
+    cause = f"Copies of {run.environment} in archive locations are missing."
+    return [replace(_check(run, check), cause=cause) for check in told]
 
 
 def _check(run: EndedRun, check: Check) -> Finding:
@@ -204,7 +220,8 @@ def _failure(run: EndedRun) -> Finding:
         text = f"The run {run.title} was canceled."
         return _finding(run, CANCELED, "", Level.WARNING, text, run.hint or _retry_hint(run))
     refused = run.exit_code in _REFUSED
-    level = Level.WARNING if refused or run.environment is None else Level.CRITICAL
+    minor = refused or run.environment is None or run.verb == ARCHIVE
+    level = Level.WARNING if minor else Level.CRITICAL
     text = f"The run {run.title} failed: {run.message}"
     figures = {BACKFILL: run.backfill} if run.backfill and refused else {}
     return _finding(run, FAILED, "", level, text, run.hint or _retry_hint(run), figures)
@@ -238,6 +255,8 @@ def _quarantine_hint(run: EndedRun) -> Hint:
 def _retry_hint(run: EndedRun) -> Hint:
     if run.environment and run.verb == BACKUP:
         return Hint(make("backup"))
+    if run.environment and run.verb == ARCHIVE:
+        return Hint(make("archive"))
     if run.environment and run.verb == DRILL:
         return Hint(make("restore-test", FILE=run.day) if run.day else make("restore-test"))
     return Hint(make("up"), "; then open the run in the web page")

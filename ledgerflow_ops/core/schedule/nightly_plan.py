@@ -1,4 +1,4 @@
-"""What an environment's night still needs: the backup, then the rotation, then the rolling drill.
+"""What an environment's night still needs: the backup, its copies, the rotation, then the rolling drill.
 
 It is decided from recorded facts alone, each time anew. After a restart, a suspend or a jump of the clock the
 answer is the same, so nothing is requested twice and nothing is forgotten.
@@ -16,6 +16,7 @@ class Task(StrEnum):
     """The tasks of a night, in this order."""
 
     BACKUP = "backup"
+    ARCHIVE = "archive"
     ROTATE = "rotate"
     REDRILL = "redrill"
 
@@ -84,6 +85,8 @@ def next_task(night: Night, now: datetime, offered: Collection[Task], retries: R
     if backup is not None:
         stopped = backup.task is not None and backup.task not in offered
         return NightDecision(None, "the schedule of its backups is stopped") if stopped else backup
+    if Task.ARCHIVE in offered and (copies := _archive_decision(night, now, retries)):
+        return copies
     for task in (Task.ROTATE, Task.REDRILL):
         if task not in offered or (task is Task.ROTATE and not _has_backup(night)):
             continue
@@ -93,6 +96,20 @@ def next_task(night: Night, now: datetime, offered: Collection[Task], retries: R
         if any(attempt.ended is None for attempt in attempts):
             return NightDecision(None, f"the {task} is running")
     return NightDecision(None, f"the night of {night.day} is done")
+
+
+def _archive_decision(night: Night, now: datetime, retries: RetryPolicy) -> NightDecision | None:
+    """The request of the copies; None where they are made, or are being made: nothing waits for them.
+
+    They are tried again as a backup is. What is still missing then is made by the next night's.
+    """
+    attempts = night.of(Task.ARCHIVE)
+    if not night.proven or any(attempt.ended is None or attempt.succeeded for attempt in attempts):
+        return None
+    if not attempts:
+        return NightDecision(Task.ARCHIVE, f"the copies of the backup of {night.day}")
+    again = _retry_decision(attempts, now, retries)
+    return again if again and again.task else None
 
 
 def _has_backup(night: Night) -> bool:
@@ -130,7 +147,7 @@ def _retry_decision(attempts: Sequence[Attempt], now: datetime, retries: RetryPo
     if last.ended <= now < again:
         return NightDecision(None, f"attempt {len(attempts) + 1} follows at {again:%H:%M:%S} UTC")
     return NightDecision(
-        Task.BACKUP, f"attempt {len(attempts)} failed for a reason that may have passed", len(attempts) + 1
+        last.task, f"attempt {len(attempts)} failed for a reason that may have passed", len(attempts) + 1
     )
 
 

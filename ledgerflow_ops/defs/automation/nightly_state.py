@@ -45,6 +45,13 @@ def run_request(env: EnvironmentContext, night: Night, task: Task, number: int) 
     """The run request for a task. Its key names the night and the attempt, so that it is launched once."""
     marked = night_tag(env, night.due)
     tags = {NIGHT: marked, TASK: str(task), "dagster/priority": "10"}
+    if task is Task.ARCHIVE:
+        return dg.RunRequest(
+            f"{task} {marked} {number}",
+            job_name=job_name(env, task),
+            partition_key=night.day.isoformat(),
+            tags=tags,
+        )
     if task is not Task.BACKUP:
         return dg.RunRequest(
             f"{task} {marked}", job_name=job_name(env, task), tags=tags, run_config=_config(env, task)

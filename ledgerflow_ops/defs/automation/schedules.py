@@ -62,7 +62,7 @@ def night_sensor(env: EnvironmentContext, jobs: Mapping[Task, Job], timing: Timi
         minimum_interval_seconds=timing.sensor_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
         owners=OWNERS,
-        description="Requests today's backup if the schedule could not, then rotation and the rolling drill.",
+        description="Requests the backup if the schedule could not, then copies, rotation, rolling drill.",
     )
     def evaluate(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         now = env.ctx.clock()

@@ -4,6 +4,7 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from ledgerflow_ops.defs.names import (
+    ARCHIVE,
     CATALOG,
     CATALOG_JOB,
     COVERAGE,
@@ -19,7 +20,7 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 
 
 def jobs(env: EnvironmentContext) -> "list[UnresolvedAssetJobDefinition | dg.JobDefinition]":
-    """An environment's jobs: backup, rolling drill, verification and drill."""
+    """An environment's jobs: backup, copies, rolling drill, verification and drill."""
     dump, drill = (dg.AssetSelection.assets(asset_key(env, name)) for name in (DUMP, DRILL))
     minutes, more = env.settings.backup_minutes, env.settings.redrill_minutes
     return [
@@ -30,6 +31,7 @@ def jobs(env: EnvironmentContext) -> "list[UnresolvedAssetJobDefinition | dg.Job
             owners=OWNERS,
             tags=_time_limit(minutes),
         ),
+        *_archive_jobs(env),
         dg.define_asset_job(
             job_name(env, "redrill"),
             dg.AssetSelection.assets(asset_key(env, COVERAGE)),
@@ -49,6 +51,21 @@ def jobs(env: EnvironmentContext) -> "list[UnresolvedAssetJobDefinition | dg.Job
             description="Restore a day's backup again and compare it with its seal.",
             owners=OWNERS,
         ),
+    ]
+
+
+def _archive_jobs(env: EnvironmentContext) -> "list[UnresolvedAssetJobDefinition]":
+    """The job that copies to archive locations, for an environment that has any."""
+    if not env.ctx.settings.locations_of(env.environment):
+        return []
+    return [
+        dg.define_asset_job(
+            job_name(env, "archive"),
+            dg.AssetSelection.assets(asset_key(env, ARCHIVE)),
+            description="Copy each proven backup to the archive locations that lack it, and read it back.",
+            owners=OWNERS,
+            tags=_time_limit(env.settings.backup_minutes),
+        )
     ]
 
 

@@ -12,7 +12,7 @@ from dagster._core.storage.tags import BACKFILL_ID_TAG, WILL_RETRY_TAG
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.finished_run import INTERRUPTION, Failure
 from ledgerflow_ops.core.hints import NO_HINT
-from ledgerflow_ops.core.monitoring.run_evidence import BACKUP, DRILL, VERIFY
+from ledgerflow_ops.core.monitoring.run_evidence import ARCHIVE, BACKUP, DRILL, VERIFY
 from ledgerflow_ops.core.monitoring.run_outcomes import EndedRun, RunResult
 from ledgerflow_ops.core.sealed_records import parse_json
 from ledgerflow_ops.defs import names
@@ -161,8 +161,9 @@ def _judged_alone(part: EndedRun) -> EndedRun:
 
 
 def _without_verdicts(whole: EndedRun, parts: Sequence[EndedRun]) -> EndedRun:
-    """The run without what its backups' checks have said already."""
-    explained = any(check.fatal for part in parts for check in part.checks)
+    """The run without what its backups' checks have said already. Copies fail with a warning."""
+    told = [check for part in parts for check in part.checks if not check.passed]
+    explained = any(check.fatal for check in told) or bool(told and whole.verb == ARCHIVE)
     return replace(whole, fate=RunResult.SUCCESS) if explained else whole
 
 

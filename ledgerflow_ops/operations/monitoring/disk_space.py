@@ -42,9 +42,11 @@ class LocationSpace:
 
 
 def location_spaces(env: EnvironmentContext) -> Iterator[LocationSpace]:
-    """Each location of the environment, the primary folder first."""
+    """Each folder of the environment's backups, the primary one first. An object store has no such limit."""
     measured = disk_metrics.remembered_measurements(env.ctx)
     for place in env.locations():
+        if place.archive and place.location is None:
+            continue
         store = place.store
         if place.location and not store.reachable():
             # Without the mounted disk, the free space below the mount point says nothing about the archive.

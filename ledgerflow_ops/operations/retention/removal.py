@@ -5,20 +5,21 @@ backup no longer exists. The next rotation finishes what a crash interrupts. A f
 unchanged since the removal was decided.
 """
 
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
-from pathlib import Path
 
 from ledgerflow_ops.adapters.storage.store import BackupStore
+from ledgerflow_ops.adapters.system import locks
 from ledgerflow_ops.core.catalog.files import FilesState, needed_archives
 from ledgerflow_ops.core.catalog.history import FileRecord, Removal, RemovalPart
 from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.catalog.naming import MANIFEST, BackupName
 from ledgerflow_ops.core.catalog.proof import Proof
-from ledgerflow_ops.core.errors import BadBackup, LedgerError
+from ledgerflow_ops.core.errors import BadBackup, Busy, LedgerError
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.retention.retention_plan import RetentionDecision
 from ledgerflow_ops.operations import catalog, removal_history
+from ledgerflow_ops.operations.archive.location_retention import following_locations
 from ledgerflow_ops.operations.context import EnvironmentContext
 
 _IN_CLOUD = -1
@@ -28,7 +29,7 @@ def begin_removal(env: EnvironmentContext, manifest: Manifest, decision: Retenti
     """Record that this backup will be removed, and its files. Requires the environment's lock."""
     ctx, name = env.ctx, BackupName.of(manifest.dump.file)
     ctx.reporter.step(Step.NOTE)
-    copies = [_part_in_location(at, name, manifest.digest) for at in env.locations()[1:]]
+    copies = [_part_in_location(at, name, manifest.digest) for at in following_locations(env)]
     removal = Removal(
         file=name.dump,
         key=removal_history.unused_key(env, name, manifest.digest),
@@ -96,17 +97,26 @@ def _retire_proof(env: EnvironmentContext, removal: Removal) -> None:
 
 def _remove_part(env: EnvironmentContext, removal: Removal, part: RemovalPart) -> RemovalPart | None:
     """Remove what can be removed of a part; returns what is left for later, None for nothing."""
-    at, steps = env, iter((Step.REMOVE, Step.REMOVE_REST))
-    if part.root:
-        env.ctx.reporter.step(Step.REMOVE_COPY)
-        at, steps = replace(env, location=Path(part.root) / env.environment), iter(())
-        reachable = _reachable_part(env, at, removal, part)
-        if reachable is None:
-            return part
-        part = reachable
+    if not part.root:
+        return _remove_files(env, part, iter((Step.REMOVE, Step.REMOVE_REST)))
+    env.ctx.reporter.step(Step.REMOVE_COPY)
+    at = next((at for at in following_locations(env) if at.store.home == part.root), None)
+    if at is None:  # no longer configured, or it has a retention of its own now
+        return None
+    state_dir, name = env.ctx.settings.state_dir, at.archive.name if at.archive else ""
+    try:
+        with locks.location_lock(state_dir, env.environment, name, "rotate", env.ctx.clock()):
+            reachable = _reachable_part(env, at, removal, part)
+            return part if reachable is None else _remove_files(at, reachable, iter(()))
+    except Busy:  # a copy is being made there, which may need an archive of files
+        return part
+
+
+def _remove_files(at: EnvironmentContext, part: RemovalPart, steps: Iterator[Step]) -> RemovalPart | None:
+    """Remove the files of a part in its location; returns what is left for later, None for nothing."""
     for record in part.files:
         if (step := next(steps, None)) is not None:
-            env.ctx.reporter.step(step)
+            at.ctx.reporter.step(step)
         _delete_if_unchanged(at, record)
     if part.archive is None:
         return None
@@ -122,11 +132,9 @@ def _reachable_part(
 ) -> RemovalPart | None:
     """The part as it can be removed now; None while its location cannot be reached.
 
-    A location that is no longer configured, or is read-only, is left alone: the part is then empty.
+    A location that is read-only is left alone: the part is then empty.
     """
-    if Path(part.root) not in env.ctx.settings.archive_folders:
-        return RemovalPart(root=part.root)
-    if not Path(part.root).is_dir():
+    if not at.store.reachable():
         return None
     if at.store.exists() and not at.store.writable():
         env.ctx.reporter.say(f"{at.store.location} is read-only: its copy of {removal.file} stays")
@@ -140,13 +148,12 @@ def _reachable_part(
 
 def _part_in_location(at: EnvironmentContext, name: BackupName, digest: str) -> RemovalPart | None:
     """The part of a backup in a further location; None where there is nothing of it."""
-    assert at.location is not None
-    root = at.location.parent
-    if not root.is_dir():
-        return RemovalPart(root=str(root), looked=False)
+    root = at.store.home
+    if not at.store.reachable():
+        return RemovalPart(root=root, looked=False)
     if _digest(at, name) != digest:
         return None
-    return _recorded_part(at.store, name, str(root))
+    return _recorded_part(at.store, name, root)
 
 
 def _recorded_part(store: BackupStore, name: BackupName, root: str) -> RemovalPart:

@@ -20,9 +20,9 @@ from ledgerflow_ops.core.retention.retention_plan import (
     RetentionCandidate,
     RetentionDecision,
     RetentionPlan,
-    RetentionPolicy,
 )
 from ledgerflow_ops.operations import catalog, journal, removal_history
+from ledgerflow_ops.operations.archive.location_retention import environment_policy
 from ledgerflow_ops.operations.cleanup import leftover_sweep
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.retention import pins, removal
@@ -111,18 +111,10 @@ class RotationResult:
 def plan_rotation(env: EnvironmentContext) -> PlannedRotation:
     """What a rotation would do now, and why. Nothing is touched."""
     candidates, manifests, strangers = _candidates(env)
-    settings, now = env.settings, env.ctx.clock()
-    policy = RetentionPolicy(
-        days=settings.retention_days,
-        minimum=settings.minimum_redundancy,
-        weekly=settings.keep_weekly,
-        monthly=settings.keep_monthly,
-        yearly=settings.keep_yearly,
-        share=settings.expire_share,
-    )
+    policy, now = environment_policy(env), env.ctx.clock()
     removed = [backup.recovery_point for backup in removal_history.removed_backups(env)]
     plan = retention_plan.plan_retention(
-        candidates, policy, now, now.astimezone(settings.zone).date(), removed
+        candidates, policy, now, now.astimezone(env.settings.zone).date(), removed
     )
     return PlannedRotation(env, plan, manifests, strangers, tuple(removal_history.unfinished_removals(env)))
 
@@ -253,8 +245,13 @@ def _pin(env: EnvironmentContext, name: BackupName) -> tuple[str, datetime | Non
 
 
 def _copies(env: EnvironmentContext, name: BackupName, manifest: Manifest) -> Iterator[BackupCopy]:
-    """The copies of the backup in further locations; a damaged copy counts as not proven."""
+    """The copies of the backup in further folders; a damaged copy counts as not proven.
+
+    An object store is not asked: a rotation of the primary folder does not wait for a network.
+    """
     for at in env.locations()[1:]:
+        if at.location is None:
+            continue
         if not at.store.taken(name.dump) and not at.store.taken(name.manifest):
             continue
         try:

@@ -25,7 +25,9 @@ from ledgerflow_ops_tests.hypothesis_profiles import examples
 DAY = date(2026, 11, 23)
 DUE = datetime(2026, 11, 23, 2, 30, tzinfo=UTC)
 RHYTHM = RetryPolicy()
-ALL = frozenset(Task)
+ALL = frozenset(Task) - {Task.ARCHIVE}
+"""Of an environment without archive locations."""
+WITH_COPIES = frozenset(Task)
 MINUTE = timedelta(minutes=1)
 
 
@@ -108,6 +110,43 @@ class TestWhatFollows:
 
     def test_what_is_not_offered_is_passed_over(self) -> None:
         assert after(night(proven=True), 10, frozenset({Task.BACKUP, Task.REDRILL})).task is Task.REDRILL
+
+
+class TestCopies:
+    """Of a night with archive locations. Nothing waits for them."""
+
+    def test_come_first_once_the_backup_is_proven(self) -> None:
+        assert after(night(proven=True), 10, WITH_COPIES).task is Task.ARCHIVE
+        unproven = after(night(ended(Task.BACKUP, 9)), 10, WITH_COPIES)
+        assert unproven.task is Task.ROTATE
+
+    @pytest.mark.parametrize(
+        "attempt",
+        [
+            Attempt(Task.ARCHIVE),
+            ended(Task.ARCHIVE, 12),
+            ended(Task.ARCHIVE, 12, well=False),
+            ended(Task.ARCHIVE, 12, well=False, may_pass=True),
+        ],
+    )
+    def test_hold_up_neither_rotation_nor_drill_whatever_becomes_of_them(self, attempt: Attempt) -> None:
+        found = after(night(attempt, proven=True), 13, WITH_COPIES)
+        assert found.task is Task.ROTATE
+        rotated = night(attempt, ended(Task.ROTATE, 12), proven=True)
+        assert after(rotated, 13, WITH_COPIES).task is Task.REDRILL
+
+    def test_are_tried_again_as_a_backup_is_and_not_for_ever(self) -> None:
+        failed = ended(Task.ARCHIVE, 12, well=False, may_pass=True)
+        again = after(night(failed, proven=True), 14, WITH_COPIES)
+        assert (again.task, again.number) == (Task.ARCHIVE, 2)
+        assert after(night(failed, failed, proven=True), 15, WITH_COPIES).task is Task.ROTATE
+        assert after(night(failed, failed, proven=True), 16, WITH_COPIES).number == 3
+        often = [failed] * RHYTHM.attempts
+        assert after(night(*often, proven=True), 900, WITH_COPIES).task is Task.ROTATE
+
+    def test_are_not_made_again_once_they_were(self) -> None:
+        failed, made = ended(Task.ARCHIVE, 12, well=False, may_pass=True), ended(Task.ARCHIVE, 15)
+        assert after(night(failed, made, proven=True), 600, WITH_COPIES).task is Task.ROTATE
 
 
 class TestWhoComesFirst:

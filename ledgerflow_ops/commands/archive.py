@@ -1,0 +1,122 @@
+"""The commands for archive locations: archive."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+from ledgerflow_ops.adapters.system import deadline, journal_file
+from ledgerflow_ops.commands.calls import DRY_RUN, ENV, JSON, WHY, Call
+from ledgerflow_ops.commands.command_line import Command
+from ledgerflow_ops.console import Terminal, clear
+from ledgerflow_ops.core.archive.copy_plan import CopyPlan
+from ledgerflow_ops.core.counts import count_of
+from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.core.finished_run import FinishedRun
+from ledgerflow_ops.core.operation_requests import ArchiveRequest
+from ledgerflow_ops.core.sizes import format_size
+from ledgerflow_ops.operations.context import EnvironmentContext
+
+
+@click.command(cls=Command, examples=("archive --env prod", "archive --env prod --dry-run"))
+@ENV
+@WHY
+@DRY_RUN
+@JSON
+def archive(why: str, dry_run: bool, json: bool) -> None:
+    """Copy each proven backup to the archive locations that lack it, and read it back there.
+
+    The nightly backup and `make backup` do so by themselves. With --dry-run it lists what would be copied.
+    """
+    from ledgerflow_ops.operations.archive import archiving
+
+    call = Call(json, why)
+    env = call.env()
+    archiving.require_locations(env)
+    if dry_run:
+        sys.exit(_show_plans(env, call.terminal))
+    result = _run(env)
+    clear(env.ctx.reporter)
+    fields = _show_result(env, call.terminal, result)
+    call.terminal.finish({"environment": env.environment, "run_id": result.run_id, **fields})
+    sys.exit(result.exit_code)
+
+
+def copy_after_backup(env: EnvironmentContext, terminal: Terminal) -> dict[str, Any]:
+    """Copy a backup that has just been proven, where locations are set; returns fields for the JSON object.
+
+    A failure is printed. It changes nothing about the backup, nor its exit code. The copies have a time limit
+    of their own.
+    """
+    if not env.ctx.settings.locations_of(env.environment):
+        return {}
+    deadline.start_deadline(env.settings.backup_minutes)
+    result = _run(env)
+    clear(env.ctx.reporter)
+    return {"archive": {"run_id": result.run_id, **_show_result(env, terminal, result)}}
+
+
+def _run(env: EnvironmentContext) -> FinishedRun:
+    """The run on the day of the newest proven backup. Refused (3) where nothing is proven."""
+    from ledgerflow_ops.operations.archive import archiving
+
+    day = archiving.newest_proven_day(env)
+    from ledgerflow_ops.defs.terminal_runs import run_job
+
+    return run_job(env, ArchiveRequest(), day)
+
+
+def _show_result(env: EnvironmentContext, terminal: Terminal, result: FinishedRun) -> dict[str, Any]:
+    """Print what became of each location; its fields for the JSON object."""
+    fields: dict[str, Any] = {"exit_code": result.exit_code, "locations": []}
+    for entry in journal_file.read_entries(env.ctx.settings.state_dir):
+        if entry.get("run_id") == result.run_id and entry.get("what") == "archive":
+            fields["locations"] = entry.get("locations", [])
+    for location in fields["locations"]:
+        terminal.say(*_location_line(location))
+    terminal.checks(result.checks)
+    if failure := result.failure:
+        terminal.error(f"Copies are missing: {failure.message}", failure.hint)
+        fields["error"] = {"message": failure.message, "hint": failure.hint}
+    return fields
+
+
+def _location_line(location: Mapping[str, Any]) -> tuple[str, str]:
+    """What became of one location, and its style."""
+    copied, problems = location["copied"], [location["trouble"], *location["failed"].values()]
+    done = f"{count_of(len(copied), 'backup')} copied ({format_size(location['bytes'])})" if copied else ""
+    told = [text for text in (done, *problems) if text] or ["nothing to copy"]
+    return f"  {location['location']}: {'; '.join(told)}", "" if not any(problems) else "yellow"
+
+
+def _show_plans(env: EnvironmentContext, terminal: Terminal) -> int:
+    """Print what would be copied where, and why; the exit code."""
+    from ledgerflow_ops.operations.archive import archiving
+
+    plans: list[CopyPlan | LedgerError] = archiving.plan_all(env)
+    listed: list[dict[str, Any]] = []
+    for plan in plans:
+        if isinstance(plan, LedgerError):
+            terminal.error(plan.message, plan.hint)
+            continue
+        copies = plan.to_copy
+        terminal.say(f"{plan.location}: {count_of(len(copies), 'backup')} would be copied.", "bold")
+        for decision in plan.decisions:
+            word = "COPY" if decision.copies else "-"
+            terminal.say(f"  {word:<5}{decision.name}.dump: {decision.reason}")
+        listed.append({"location": plan.location, "backups": _plan_json(plan)})
+    code = max((plan.exit_code for plan in plans if isinstance(plan, LedgerError)), default=0)
+    fields = {"environment": env.environment, "dry_run": True, "locations": listed, "exit_code": code}
+    terminal.finish(fields)
+    return code
+
+
+def _plan_json(plan: CopyPlan) -> Sequence[Mapping[str, Any]]:
+    return [
+        {"file": f"{decision.name}.dump", "copy": decision.copies, "reason": decision.reason}
+        for decision in plan.decisions
+    ]
+
+
+COMMANDS = (archive,)

@@ -1,0 +1,87 @@
+"""Archive locations as people and programs use them: make archive, make backup, output, JSON, exit codes."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, timedelta
+from pathlib import Path
+
+import pytest
+
+from ledgerflow_ops.adapters.connection.database import Database
+from ledgerflow_ops.adapters.system import clock
+from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
+from ledgerflow_ops_tests import builders
+from ledgerflow_ops_tests.defs import storage
+from ledgerflow_ops_tests.e2e.commands import Shell
+from ledgerflow_ops_tests.fakes.backup_folder import BackupFolder
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def dagster(embedded: EmbeddedPostgres) -> Iterator[str]:
+    with storage.fresh(embedded.start()) as made:
+        yield builders.database_url(made)
+
+
+@pytest.fixture
+def dev(root: Path, dagster: str) -> Shell:
+    """A shell with the locations usb and far, of which only usb is there."""
+    (root / "usb").mkdir()
+    listed = [{"name": name, "kind": "folder", "url": str(root / name)} for name in ("usb", "far")]
+    variables = {"LEDGER_LOCATIONS": json.dumps(listed), "LEDGER_DAGSTER_DATABASE_URL": dagster}
+    return Shell(root, {"LEDGER_ENV": "dev", **variables})
+
+
+def fill(shell: Shell, days: int) -> list[str]:
+    """A proven backup on each of the last so many days, newest first: their files."""
+    noon = clock.now().astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    folder = BackupFolder(shell.backups / "dev")
+    return [folder.add_backup(noon - timedelta(days=number)).dump.file for number in range(days)]
+
+
+def test_the_plan_then_the_copies_then_nothing_to_do(dev: Shell) -> None:
+    (dev.root / "far").mkdir()
+    files = fill(dev, 2)
+    plan = dev.ledgerflow("archive", "--dry-run")
+    assert plan.code == 0, plan.all
+    assert "usb: 2 backups would be copied." in plan.out
+    assert f"COPY {files[0]}: it is proven, and not there yet" in plan.out
+    assert not (dev.root / "usb" / "dev").exists()
+    done = dev.ledgerflow("archive")
+    assert done.code == 0, done.all
+    assert "usb: 2 backups copied (" in done.out
+    assert all((dev.root / place / "dev" / file).exists() for place in ("usb", "far") for file in files)
+    again = dev.ledgerflow("archive", "--json")
+    assert again.code == 0
+    assert [(one["location"], one["copied"]) for one in again.json["locations"]] == [("usb", []), ("far", [])]
+    entries = dev.ledgerflow("journal", "--json", WHAT="archive").json["entries"]
+    assert [entry["result"] for entry in entries] == ["ok", "ok"]
+
+
+def test_a_backup_succeeds_though_a_location_is_away(dev: Shell, database: Database) -> None:
+    url = builders.database_url(database)
+    made = dev.ledgerflow("backup", "--json", LEDGER_DEV_DATABASE_URL=url)
+    assert made.code == 0, made.all
+    assert made.json["proven"] is True
+    usb, far = made.json["archive"]["locations"]
+    assert usb["copied"] == [Path(made.json["file"]).name]
+    assert f"The archive location far ({dev.root / 'far'}) is not there." in far["trouble"]
+    assert made.json["archive"]["exit_code"] == 1
+    assert "make archive" in made.json["archive"]["error"]["hint"]
+    assert "PROVEN: valid." in made.errors, "the backup's own verdict, and what became of its copies"
+    assert "Copies are missing: " in made.errors
+
+    status = dev.ledgerflow("archive", LEDGER_DEV_DATABASE_URL=url)
+    assert status.code == 1
+    assert "far: The archive location far" in status.out
+
+
+def test_it_is_refused_where_there_is_nothing_to_copy_or_nowhere_to_copy_to(dev: Shell) -> None:
+    nothing = dev.ledgerflow("archive")
+    assert nothing.code == 3
+    assert "No backup of dev is proven: only proven ones are copied." in nothing.errors
+    assert "LEDGER_ENV=dev make backup" in nothing.errors
+    nowhere = dev.ledgerflow("archive", LEDGER_LOCATIONS="[]")
+    assert nowhere.code == 3
+    assert "No archive location is set for dev." in nowhere.errors

@@ -1,0 +1,65 @@
+"""SIGKILL at every step of a copy: no incomplete copy is called good, and the next run completes it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ledgerflow_ops.core.archive.copies import CopyState
+from ledgerflow_ops.core.catalog.naming import PARTIAL
+from ledgerflow_ops.core.progress import ARCHIVE_STEPS, Step
+from ledgerflow_ops.operations import catalog
+from ledgerflow_ops.places import PROJECT
+from ledgerflow_ops_tests.operations.archive.archives import Archives
+
+NOWHERE = "postgresql://nobody@127.0.0.1:1/none"
+WHERE = [
+    *ARCHIVE_STEPS,
+    *(f"{step}#2" for step in ARCHIVE_STEPS[1:-1]),
+    f"{Step.COPY}#4",
+    "naming .globals.sql",
+    "naming .dump",
+    "naming .manifest.json",
+]
+"""At the first file and copy, at the second, at the second backup, and just before a name is given."""
+
+
+def killed(archives: Archives, what: str, where: str) -> None:
+    """The operation in a process of its own, which is killed at that step."""
+    listed = [{"name": "usb", "kind": "folder", "url": str(archives.root / "usb")}]
+    finished = subprocess.run(
+        [sys.executable, "-m", "ledgerflow_ops_tests.fakes.killed", what, where, str(archives.root), NOWHERE],
+        cwd=PROJECT,
+        env={**os.environ, "LEDGER_LOCATIONS": json.dumps(listed)},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert finished.returncode == -signal.SIGKILL, f"no fault at {where!r}:\n{finished.stderr!r}"
+
+
+@pytest.mark.parametrize("where", WHERE)
+def test_a_copy_killed_at_any_step_is_completed_by_the_next_run(root: Path, where: str) -> None:
+    archives = Archives(root, locations={"usb": {}})
+    names = [archives.add(2, files=[]), archives.add(1, files=[])]
+    whole = {**archives.files_of(names[0]), **archives.files_of(names[1])}
+    killed(archives, "archive", where)
+
+    for name in names:
+        good = archives.state("usb", name) is CopyState.GOOD
+        assert good == (archives.folder("usb").path / name.manifest).exists(), "the manifest is the commit"
+        if good:
+            assert archives.files_of(name).items() <= archives.copies("usb").items()
+        assert archives.is_original(name)
+    present = archives.copies("usb")
+    assert all(whole[file] == data for file, data in present.items() if not file.endswith(PARTIAL))
+
+    result = archives.archive()
+    assert archives.copies("usb") == whole, "something was left, or is missing"
+    assert all(archives.state("usb", name) is CopyState.GOOD for name in names)
+    assert not result.troubles
+    assert all(entry.proven for entry in catalog.entries(archives.at("usb")))
