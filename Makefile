@@ -27,7 +27,7 @@ endif
 
 ##@ Operations on one environment: LEDGER_ENV=dev|test|prod (JSON=1 for one JSON object)
 
-.PHONY: backup backfill verify restore-test restore restore-force rollback recover discard status doctor tools identity rotate pin unpin quarantine archive
+.PHONY: backup backfill verify restore-test restore restore-force rollback recover discard status doctor tools identity rotate pin unpin quarantine archive repair
 backup: $(READY) ## Take a backup and prove it by restoring it | FILE=name.dump DRILL=0 SEAL=full WHY="…"
 	@$(LEDGERFLOW) backup
 
@@ -69,6 +69,9 @@ quarantine: $(READY) ## Move a bad backup aside: no longer a backup, nothing del
 
 archive: $(READY) ## Copy proven backups to the archive locations that lack them | DRY_RUN=1
 	@$(LEDGERFLOW) archive
+
+repair: $(READY) ## Replace bad copies of backups, in any location, from good ones | FILE=name DRY_RUN=1 WHY="…"
+	@$(LEDGERFLOW) repair
 
 status: $(READY) ## Show what is proven, how far, and how old it is
 	@$(LEDGERFLOW) status

@@ -1,18 +1,19 @@
-"""The commands for archive locations: archive."""
+"""The commands for archive locations: archive, repair."""
 
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import asdict
+from typing import Any, NoReturn
 
 import click
 
 from ledgerflow_ops.adapters.system import deadline, journal_file
-from ledgerflow_ops.commands.calls import DRY_RUN, ENV, JSON, WHY, Call
+from ledgerflow_ops.commands.calls import DRY_RUN, ENV, FILE, JSON, WHY, Call
 from ledgerflow_ops.commands.command_line import Command
 from ledgerflow_ops.console import Terminal, clear
 from ledgerflow_ops.core.archive.copy_plan import CopyPlan
 from ledgerflow_ops.core.counts import count_of
-from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.core.errors import BadBackup, LedgerError
 from ledgerflow_ops.core.finished_run import FinishedRun
 from ledgerflow_ops.core.operation_requests import ArchiveRequest
 from ledgerflow_ops.core.sizes import format_size
@@ -119,4 +120,55 @@ def _plan_json(plan: CopyPlan) -> Sequence[Mapping[str, Any]]:
     ]
 
 
-COMMANDS = (archive,)
+@click.command(
+    cls=Command,
+    examples=("repair --env prod --dry-run", "repair ledgerflow_prod_20261123_0230.dump --env prod"),
+)
+@ENV
+@FILE
+@WHY
+@DRY_RUN
+@JSON
+def repair(file: str | None, why: str, dry_run: bool, json: bool) -> None:
+    """Replace what is bad of a backup, in whichever location, from a good copy in another one.
+
+    Without FILE it repairs every copy that is known to be bad. With FILE every byte of that backup's copies
+    is read first. A good copy is never overwritten.
+    """
+    from ledgerflow_ops.operations.archive import repair as operation
+
+    call = Call(json, why)
+    env, terminal = call.env(), call.terminal
+    _require_locations(env)
+    repairs = operation.plan(env, file or "")
+    if dry_run:
+        for planned in repairs:
+            terminal.say(planned.sentence, "" if planned.possible else "yellow")
+        code = BadBackup.exit_code if any(not planned.possible for planned in repairs) else 0
+        fields: dict[str, Any] = {"repairs": [asdict(planned) for planned in repairs], "dry_run": True}
+        _finish(env, terminal, fields, code)
+    result = operation.repair(env, repairs)
+    clear(env.ctx.reporter)
+    for done in result.repaired:
+        terminal.say(done)
+    for error in result.failed:
+        terminal.error(error.message, error.hint)
+    if not repairs:
+        terminal.say(f"No copy of a backup of {env.environment} is known to be bad.")
+    code = max((error.exit_code for error in result.failed), default=0)
+    _finish(env, terminal, result.as_json(), code)
+
+
+def _require_locations(env: EnvironmentContext) -> None:
+    """Refused (3) where the environment has no archive location."""
+    from ledgerflow_ops.operations.archive import archiving
+
+    archiving.require_locations(env)
+
+
+def _finish(env: EnvironmentContext, terminal: Terminal, fields: Mapping[str, Any], code: int) -> NoReturn:
+    terminal.finish({"environment": env.environment, **fields, "exit_code": code})
+    sys.exit(code)
+
+
+COMMANDS = (archive, repair)

@@ -45,6 +45,7 @@ _TIME_LIMITED = {
     "recover",
     "rotate",
     "archive",
+    "repair",
 }
 """Commands that are ended after `backup_minutes`."""
 

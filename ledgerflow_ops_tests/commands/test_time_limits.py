@@ -22,8 +22,10 @@ LIMITED: dict[str, tuple[str, ...]] = {
     "rollback": ("--dry-run",),
     "recover": ("--dry-run",),
     "rotate": ("--dry-run",),
+    "archive": (),
+    "repair": (),
 }
-"""Commands that start a run, each with options by which it ends on its own once its limit has begun."""
+"""Commands that start a run or read whole backups, each with options by which it ends on its own once its limit has begun."""
 UNLIMITED: dict[str, tuple[str, ...]] = {
     "discard": ("--name", "no name"),
     "identity": (),

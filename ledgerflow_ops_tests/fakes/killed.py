@@ -32,7 +32,7 @@ from ledgerflow_ops.core.operation_requests import (
 from ledgerflow_ops.core.progress import SilentReporter, Step
 from ledgerflow_ops.core.restore.file_swap import FileSwap
 from ledgerflow_ops.operations import catalog
-from ledgerflow_ops.operations.archive import archiving
+from ledgerflow_ops.operations.archive import archiving, repair
 from ledgerflow_ops.operations.backfill import adoption
 from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.context import EnvironmentContext
@@ -104,6 +104,7 @@ def main(what: str, where: str, root: str, url: str, *listed: str) -> None:
         "rotate": lambda: rotate.carry_out_rotation(env, RotateRequest(carry_out=True, confirm="dev")),
         "quarantine": lambda: quarantine.quarantine(env, listed[0], "", ""),
         "take out": lambda: quarantine.undo(env, listed[0]),
+        "repair": lambda: repair.repair(env, repair.plan(env)),
         "archive": lambda: archiving.archive_backups(env),
         "up": lambda: web_servers.up(env.ctx),
         "adopt": lambda: adopt_newest(env, builders.env(Path(root) / "away", database)),

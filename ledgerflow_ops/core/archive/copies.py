@@ -25,6 +25,8 @@ class CopyState(StrEnum):
     """It is committed and proven there, and its files have the committed sizes."""
     UNPROVEN = "not proven"
     BAD = "bad"
+    FOREIGN = "another backup"
+    """A sound manifest of this name commits other bytes."""
     INCOMPLETE = "incomplete"
     """Some of its files are there, and no manifest commits them."""
     MISSING = "missing"

@@ -75,7 +75,7 @@ def _decide(
     backup: RetentionCandidate, there: Mapping[str, CopyState], expired: frozenset[str]
 ) -> CopyDecision:
     if obstacle := _obstacle(backup, there):
-        awaited = there.get(backup.name) in (CopyState.BAD, CopyState.UNKNOWN)
+        awaited = there.get(backup.name) in (CopyState.BAD, CopyState.FOREIGN, CopyState.UNKNOWN)
         return CopyDecision(backup.name, backup.day, False, obstacle, awaited=awaited)
     if backup.name in expired:
         reason = "the location's retention would remove it again"
@@ -92,6 +92,8 @@ def _obstacle(backup: RetentionCandidate, there: Mapping[str, CopyState]) -> str
         return "a copy is there"
     if state is CopyState.BAD:
         return "its copy there is bad: make repair replaces it"
+    if state is CopyState.FOREIGN:
+        return "another backup has its name there: move that away"
     if state is CopyState.UNKNOWN:
         return "the location cannot be read now"
     if backup.bad:

@@ -91,12 +91,12 @@ def _state(at: EnvironmentContext, name: BackupName, digest: str) -> tuple[CopyS
     entry = catalog.entry(at, name)
     if entry.unread:
         return CopyState.UNKNOWN, entry.problem
+    if digest and entry.manifest and entry.manifest.digest != digest:
+        return CopyState.FOREIGN, "its manifest commits other bytes"
     if entry.bad:
-        return CopyState.BAD, entry.problem
+        return CopyState.BAD, entry.problem or "its proof says so"
     if entry.manifest is None:
         return CopyState.UNKNOWN, "its manifest is only in the cloud"
-    if digest and entry.manifest.digest != digest:
-        return CopyState.BAD, "its manifest is that of another backup"
     return (CopyState.GOOD if entry.proven else CopyState.UNPROVEN), entry.unjudged
 
 

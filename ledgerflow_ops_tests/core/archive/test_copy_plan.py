@@ -45,6 +45,7 @@ def test_every_proven_backup_that_is_not_there_is_copied_newest_first() -> None:
         (CopyState.GOOD, False, False, "a copy is there"),
         (CopyState.UNPROVEN, False, False, "a copy is there"),
         (CopyState.BAD, False, True, "its copy there is bad: make repair replaces it"),
+        (CopyState.FOREIGN, False, True, "another backup has its name there: move that away"),
         (CopyState.UNKNOWN, False, True, "the location cannot be read now"),
     ],
 )
