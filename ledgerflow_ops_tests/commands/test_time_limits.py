@@ -25,7 +25,7 @@ LIMITED: dict[str, tuple[str, ...]] = {
     "archive": (),
     "repair": (),
 }
-"""Commands that start a run or read whole backups, each with options by which it ends on its own once its limit has begun."""
+"""Commands with a limit, each with options by which it ends on its own once that has begun."""
 UNLIMITED: dict[str, tuple[str, ...]] = {
     "discard": ("--name", "no name"),
     "identity": (),

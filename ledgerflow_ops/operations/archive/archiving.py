@@ -5,6 +5,7 @@ from datetime import date
 from functools import partial
 from typing import TypeVar
 
+from ledgerflow_ops.adapters.storage.stored_file import CHUNK
 from ledgerflow_ops.adapters.system import locks
 from ledgerflow_ops.adapters.system.bounded_work import Heartbeat, run_bounded
 from ledgerflow_ops.core.archive.copies import CopyState, PlacedCopy
@@ -125,8 +126,13 @@ def _archive_to(
 
 
 def _bounded(env: EnvironmentContext, at: EnvironmentContext, work: Callable[[Heartbeat], Result]) -> Result:
-    """The result of work at a location; Unanswered (1) once it makes no progress for `stall_seconds`."""
-    return run_bounded(f"The archive location {place_name(at)}", work, env.settings.stall_seconds)
+    """The result of work at a location; Unanswered (1) once it makes no progress for `stall_seconds`.
+
+    A low rate limit is no standstill: progress is reported after each chunk.
+    """
+    rate = at.archive.rate_limit if at.archive else None
+    patience = max(env.settings.stall_seconds, 2 * CHUNK / rate if rate else 0)
+    return run_bounded(f"The archive location {place_name(at)}", work, patience)
 
 
 class _LocationRun:

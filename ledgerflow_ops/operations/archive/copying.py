@@ -4,16 +4,18 @@ Bytes are copied as they are stored. A copy that was begun is continued: a file 
 and kept if it is the committed one.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from datetime import timedelta
 
+from ledgerflow_ops.adapters.storage.objects.object_store import ObjectStore
 from ledgerflow_ops.adapters.storage.store import BackupStore, copy
-from ledgerflow_ops.adapters.system import clock
 from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.errors import BadBackup, LedgerError, Refused
 from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.core.models import FileFacts
 from ledgerflow_ops.core.progress import Step
+from ledgerflow_ops.operations.archive.location_retention import location_policy
 from ledgerflow_ops.operations.context import EnvironmentContext
 
 Moved = Callable[[int], object]
@@ -55,28 +57,29 @@ class _BackupCopy:
     ) -> None:
         self.source, self.at, self.manifest = source, at, manifest
         self.name = BackupName.of(manifest.dump.file)
-        self.report = at.ctx.reporter
-        self.moved = moved
+        self.report, self.moved = at.ctx.reporter, moved
+        self.store = at.store
 
     def carry_out(self) -> int:
-        self.at.store.prepare()
+        self.store.prepare()
+        self.store = retained_store(self.at, self.manifest)
         sent = sum(self._copy(facts) for facts in data_files(self.manifest))
         self.report.step(Step.COPY_PROOF)
         copy_proof(self.source, self.at, self.name)
         self.report.step(Step.COPY_COMMIT)
-        if not self.at.store.taken(self.name.manifest):
-            self.at.store.put(self.name.manifest, self.source.store.record(self.name.manifest))
+        if not self.store.taken(self.name.manifest):
+            self.store.put(self.name.manifest, self.source.store.record(self.name.manifest))
         return sent
 
     def _copy(self, facts: FileFacts) -> int:
         """Copy a file, unless it is there; returns the bytes sent."""
-        store = self.at.store
+        store = self.store
         if store.taken(facts.file):
             self._require_same(facts)
             return 0
         self.report.step(Step.COPY)
         with self.source.store.open(facts.file) as stored, store.create(facts.file) as file:
-            if copy(stored, file, self._paced(facts.size)) != (facts.size, facts.sha256):
+            if copy(stored, file, self._progress(facts.size)) != (facts.size, facts.sha256):
                 raise BadBackup(
                     f"{self.source.store.describe(facts.file)} is not what its manifest commits.",
                     hint=Hint("Nothing was committed. ", make("repair"), " replaces it from a good copy."),
@@ -106,17 +109,10 @@ class _BackupCopy:
                 hint=Hint("Copies are never overwritten. Move that file away; then ", make("archive")),
             )
 
-    def _paced(self, expected: int) -> Moved:
-        pace, done_before = Pace(self.at.archive.rate_limit if self.at.archive else None), 0
-
+    def _progress(self, expected: int) -> Moved:
         def moved(done: int) -> None:
-            nonlocal done_before
             self.moved(done)
             self.report.moved(done, expected)
-            for seconds in pace.pauses(done - done_before):
-                clock.pause(seconds)
-                self.moved(done)
-            done_before = done
 
         return moved
 
@@ -128,20 +124,13 @@ def is_committed_file(store: BackupStore, facts: FileFacts, moved: Moved = lambd
     return store.content(facts.file, moved) == (facts.size, facts.sha256)
 
 
-class Pace:
-    """Keeps a copy below so many bytes a second; None for no limit."""
+def retained_store(at: EnvironmentContext, manifest: Manifest) -> BackupStore:
+    """The location's store, which locks new files until the window of its retention has passed the backup.
 
-    _LONGEST = 1.0
-
-    def __init__(self, limit: int | None) -> None:
-        self._limit, self._sent, self._begun = limit, 0, clock.monotonic()
-
-    def pauses(self, sent: int) -> Iterator[float]:
-        """The pauses (seconds, each short) to make after so many more bytes were sent."""
-        self._sent += sent
-        if not self._limit:
-            return
-        left = self._sent / self._limit - (clock.monotonic() - self._begun)
-        while left > 0:
-            yield min(left, self._LONGEST)
-            left -= self._LONGEST
+    Only where the bucket can lock objects, and the location's settings do not say `off`.
+    """
+    store, policy = at.store, location_policy(at)
+    until = manifest.recovery_point + timedelta(days=policy.days) if policy else None
+    if until is None or until <= at.ctx.clock() or not isinstance(store, ObjectStore):
+        return store
+    return store.retained(until)

@@ -15,7 +15,6 @@ from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.archive import archiving
 from ledgerflow_ops.operations.archive.copies import archive_contexts, copy_in
-from ledgerflow_ops.operations.archive.copying import Pace
 from ledgerflow_ops_tests.builders import Recorder
 from ledgerflow_ops_tests.e2e.commands import flip_bit
 from ledgerflow_ops_tests.fakes import disks
@@ -203,13 +202,6 @@ def test_a_location_of_another_environment_gets_nothing(archives: Archives) -> N
     archives.add(1)
     elsewhere = archives.with_settings(usb={"environments": ["prod"]})
     assert [one.location for one in elsewhere.archive().locations] == ["far"]
-
-
-def test_a_rate_limit_is_kept_by_short_pauses() -> None:
-    pauses = list(Pace(1000).pauses(2500))
-    assert pauses[:2] == [1.0, 1.0]
-    assert 0.4 < pauses[2] <= 0.5
-    assert not list(Pace(None).pauses(2500))
 
 
 def test_without_a_location_it_is_refused_with_what_to_write(root: Path) -> None:
