@@ -52,7 +52,7 @@ def backup(file: str | None, drill: bool, seal: str, why: str, json: bool) -> No
 def take_backup(env: EnvironmentContext, terminal: Terminal, request: BackupRequest, *, drill: bool) -> int:
     """Back up the environment and, with `drill`, prove the backup, as a Dagster run; the exit code."""
     from ledgerflow_ops.commands import backup_report
-    from ledgerflow_ops.operations import catalog
+    from ledgerflow_ops.operations import catalog, summaries
     from ledgerflow_ops.operations.backup.backup import requested_name
     from ledgerflow_ops.operations.restore.restore_rights import find_restore_rights
 
@@ -63,12 +63,9 @@ def take_backup(env: EnvironmentContext, terminal: Terminal, request: BackupRequ
     from ledgerflow_ops.defs.terminal_runs import run_job
 
     result = run_job(env, request, env.today(), assets=() if drill else (DUMP,))
-    made = [
-        entry
-        for entry in catalog.newest_first(env)
-        if entry.manifest is not None and entry.manifest.run.run_id == result.run_id
-    ]
-    entry = made[0] if made else None
+    entries = (catalog.entry(env, backup.name) for backup in summaries.present_backups(env))
+    made = (entry for entry in entries if entry.manifest and entry.manifest.run.run_id == result.run_id)
+    entry = next(made, None) if result.run_id else None
     rights = find_restore_rights(env) if entry else None
     proven = entry is not None and entry.proven and not result.failure
     copies = partial(archive.copy_after_backup, env, terminal) if proven else dict

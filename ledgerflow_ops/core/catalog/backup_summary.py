@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from ledgerflow_ops.core.catalog.catalog import CLOCK_SLACK, CatalogEntry
+from ledgerflow_ops.core.catalog.catalog import CLOCK_SLACK, CatalogEntry, newest_first
 from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.environments import Environment
@@ -135,3 +135,10 @@ def only_future(summaries: Iterable[BackupSummary], now: datetime) -> list[Backu
 
 def _is_future(summary: BackupSummary, now: datetime) -> bool:
     return summary.recovery_point - now > CLOCK_SLACK
+
+
+def recent_sizes(backups: Iterable[BackupSummary], before: datetime, limit: int = 14) -> list[int]:
+    """The sizes in bytes of the last backups taken before the instant `before`, newest first, without bad
+    ones."""
+    earlier = (backup for backup in backups if backup.recovery_point < before and not backup.bad)
+    return [backup.size for backup in newest_first(earlier)][:limit]

@@ -1,6 +1,6 @@
 """The catalog: every known backup, as described by its manifest and proof."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Protocol, TypeVar
@@ -167,15 +167,6 @@ def select_backup(entries: Iterable[CatalogEntry], word: str) -> CatalogEntry | 
         return newest_proven(listed)
     of_day = [entry for entry in listed if entry.day is not None and entry.day.isoformat() == word]
     return newest_proven(of_day) or newest(of_day)
-
-
-def recent_sizes(entries: Iterable[CatalogEntry], before: Manifest, limit: int = 14) -> Sequence[int]:
-    """The sizes in bytes of the last backups taken before `before`, newest first, without bad ones."""
-    return [
-        entry.size
-        for entry in backups(entries)
-        if entry.manifest and entry.manifest.recovery_point < before.recovery_point and not entry.bad
-    ][:limit]
 
 
 def window_edge(today: date, proven_day: date | None, retention_days: int) -> date:

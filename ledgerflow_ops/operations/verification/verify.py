@@ -8,8 +8,8 @@ from ledgerflow_ops.adapters.dump.archive_head import definitions_path
 from ledgerflow_ops.adapters.programs import client_tools
 from ledgerflow_ops.adapters.programs.client_tools import Tools
 from ledgerflow_ops.core import sizes
-from ledgerflow_ops.core.catalog import catalog as core_catalog
 from ledgerflow_ops.core.catalog import naming
+from ledgerflow_ops.core.catalog.backup_summary import recent_sizes
 from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.catalog.naming import MAGIC, BackupName
 from ledgerflow_ops.core.catalog.rungs import Rung
@@ -20,7 +20,7 @@ from ledgerflow_ops.core.errors import BadBackup, CannotJudge, LedgerError
 from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.core.models import FileFacts
 from ledgerflow_ops.core.progress import Step
-from ledgerflow_ops.operations import catalog, journal
+from ledgerflow_ops.operations import catalog, journal, summaries
 from ledgerflow_ops.operations.backup_lock import holding_backup
 from ledgerflow_ops.operations.cleanup import leftover_sweep
 from ledgerflow_ops.operations.context import EnvironmentContext
@@ -75,7 +75,7 @@ def quick_checks(env: EnvironmentContext, name: BackupName) -> list[Check]:
             env.store.size(name.dump) or 0,
             floor=env.settings.size_floor,
             rows=manifest.rows if manifest else None,
-            history=core_catalog.recent_sizes(catalog.entries(env), manifest) if manifest else (),
+            history=recent_sizes(summaries.present_backups(env), manifest.recovery_point) if manifest else (),
         ),
         *(env.store.privacy(file) for file in (name.dump, name.files) if env.store.taken(file)),
         source_is_real(env, manifest),

@@ -10,7 +10,6 @@ from ledgerflow_ops.core.catalog.catalog import (
     newest,
     newest_proven,
     newest_reliable,
-    recent_sizes,
     window_edge,
 )
 from ledgerflow_ops.core.catalog.proof import Proof, Verdict
@@ -82,16 +81,6 @@ def test_the_state_is_the_word_that_people_read() -> None:
 def test_an_entry_knows_the_day_and_instant_of_its_manifest_only() -> None:
     assert (entry(NOON).day, entry(NOON).recovery_point) == (date(2026, 11, 23), NOON)
     assert (entry(committed=False).day, entry(committed=False).recovery_point) == (None, None)
-
-
-def test_recent_sizes_are_those_of_earlier_backups_without_the_bad() -> None:
-    entries = [entry(NOON - day * DAY, size=1000 + day) for day in range(20)]
-    entries[2] = entry(NOON - 2 * DAY, proof(verdict=Verdict.BAD), size=1)
-    entries[3] = entry(NOON - 3 * DAY, problem="cut", size=2)
-    entries[4] = entry(NOON - 4 * DAY, committed=False, size=3)
-    found = recent_sizes(entries, manifest(recovery_point=NOON))
-    assert list(found) == [1001, *range(1005, 1018)]
-    assert list(recent_sizes(entries, manifest(recovery_point=NOON), limit=2)) == [1001, 1005]
 
 
 @pytest.mark.parametrize(
