@@ -26,6 +26,8 @@ class BackupFolder:
     path: Path
     environment: Environment = Environment.DEV
     zone: ZoneInfo = _UTC
+    encrypted: bool = False
+    """Whether its files have the names of encrypted ones; what is in them is made up anyway."""
 
     def add_backup(
         self,
@@ -41,7 +43,7 @@ class BackupFolder:
         With `files` it has an archive of files, and needs the archives of these earlier states as well.
         """
         local = taken.astimezone(self.zone)
-        name = BackupName(stem or f"ledgerflow_{self.environment}_{local:%Y%m%d_%H%M%S}")
+        name = BackupName(stem or f"ledgerflow_{self.environment}_{local:%Y%m%d_%H%M%S}", self.encrypted)
         dump, roles = f"dump of {taken.isoformat()}".encode(), b"CREATE ROLE owner;\n"
         manifest = records.manifest(
             **backup_files.manifest_times(self.environment, self.zone, taken),
