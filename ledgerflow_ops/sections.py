@@ -156,7 +156,7 @@ class EnvironmentSettings(BaseModel):
     redrill_minutes: int = Field(default=60, ge=0)
     rpo_hours: float = Field(default=26, gt=0)
     rto_minutes: float = Field(default=60, gt=0)
-    size_floor: ByteSize = ByteSize(10_000)
+    size_floor: ByteSize = ByteSize(0)
     append_only: tuple[str, ...] = ()
     retention_days: int = Field(default=7, ge=1, le=3650)
     minimum_redundancy: int = Field(default=2, ge=1)

@@ -58,7 +58,7 @@ class TestDefaults:
         assert found.dagster_url is None
         for entry in found.environments.values():
             assert entry.url is None
-            assert (entry.size_floor, entry.minimum_redundancy) == (10_000, 2)
+            assert (entry.size_floor, entry.minimum_redundancy) == (0, 2)
             assert (entry.time_zone, entry.schedule) == ("UTC", time(2, 30))
 
     @pytest.mark.parametrize(("environment", "days"), [(PROD, 30), (DEV, 7), (TEST, 3)])

@@ -1,4 +1,4 @@
-"""Checks a dump's size against a minimum, and against the sizes of recent backups."""
+"""Checks a dump's size against its manifest, a minimum, and the sizes of recent backups."""
 
 from collections.abc import Sequence
 from statistics import median
@@ -34,22 +34,30 @@ def tolerance(history: Sequence[int]) -> float:
     return max(_DEVIATIONS * deviation, _SHARE * middle, _LEAST_CHANGE)
 
 
-def check_size(size: int, *, floor: int, rows: int | None, history: Sequence[int]) -> Check:
+def check_size(
+    size: int, *, committed: int | None, floor: int, rows: int | None, history: Sequence[int]
+) -> Check:
     """The check `size` of a dump of `size` bytes.
 
-    `floor` applies unless the database is known to have no rows. `history` holds the sizes in bytes of recent
-    backups of the same environment, without this one. A size below the floor is an error. An unusual size is
-    only a warning: databases do shrink and grow, and the drill is the proof.
+    `committed` is the size in its manifest, None without one. `floor` applies unless the database is known to
+    have no rows. `history` holds the sizes in bytes of recent backups of the same environment, without this
+    one. Only an empty file and one of another size than committed are errors: they are not whole. A size
+    below the floor and an unusual one are warnings: a small database has a small dump, databases do shrink
+    and grow, and the drill is the proof.
     """
     if size == 0:
         return failed(
             "size", "empty", "The file is empty: 0 bytes.", Hint("Take another backup: ", make("backup"))
         )
+    if committed is not None and size != committed:
+        word = "truncated" if size < committed else "longer than it was"
+        hint = Hint("Take the right file from another location, or take another backup: ", make("backup"))
+        return failed(
+            "size", "truncated", f"The file is {word}: {size:,} bytes; {committed:,} were committed.", hint
+        )
     if size < floor and rows != 0:
         hint = Hint("First check the source: is it the right database, and does it still have its rows?")
-        return failed(
-            "size", "floor", f"{format_size(size)} is below the minimum of {format_size(floor)}.", hint
-        )
+        return warned("size", "floor", f"{size:,} bytes are below size_floor, which is {floor:,}.", hint)
     if len(history) < _MINIMUM_HISTORY:
         return passed(
             "size", f"{format_size(size)}; too few earlier backups to compare with ({len(history)})."

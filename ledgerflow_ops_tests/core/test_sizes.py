@@ -10,8 +10,14 @@ from ledgerflow_ops.core.sizes import check_size, format_size, tolerance
 STEADY = [170_000 + step for step in (0, 90, -40, 10, 0, 55, -20)]
 
 
-def judged(size: int, history: list[int], floor: int = 10_000, rows: int | None = 100) -> Check:
-    return check_size(size, floor=floor, rows=rows, history=history)
+def judged(
+    size: int,
+    history: list[int],
+    floor: int = 10_000,
+    rows: int | None = 100,
+    committed: int | None = None,
+) -> Check:
+    return check_size(size, committed=committed, floor=floor, rows=rows, history=history)
 
 
 @pytest.mark.parametrize("history", [[20_000] * 14, [20_000, 20_010, 19_990, 20_005, 20_000]])
@@ -39,11 +45,24 @@ def test_a_history_that_varies_allows_variation() -> None:
 
 
 @pytest.mark.parametrize("rows", [100, None])
-def test_below_the_floor_is_an_error_of_a_database_that_may_hold_rows(rows: int | None) -> None:
+def test_below_the_floor_is_a_warning_for_a_database_that_may_hold_rows(rows: int | None) -> None:
+    """What is whole is never bad: a database may be as small as it likes."""
     found = judged(9_999, [], rows=rows)
-    assert found.fatal
+    assert (found.passed, found.severity, found.fatal) == (False, Severity.WARN, False)
     assert found.cause == "floor"
-    assert found.hint
+    assert found.message == "9,999 bytes are below size_floor, which is 10,000."
+    assert str(found.hint).startswith("First check the source")
+
+
+@pytest.mark.parametrize(("size", "word"), [(499, "truncated"), (501, "longer than it was")])
+@pytest.mark.parametrize("rows", [0, 100])
+def test_another_size_than_was_committed_is_an_error(size: int, word: str, rows: int) -> None:
+    found = judged(size, [], rows=rows, committed=500)
+    assert found.fatal
+    assert found.cause == "truncated"
+    assert found.message == f"The file is {word}: {size} bytes; 500 were committed."
+    assert "take another backup" in str(found.hint)
+    assert judged(500, [], floor=0, committed=500).passed
 
 
 def test_the_floor_does_not_hold_for_a_database_without_rows() -> None:

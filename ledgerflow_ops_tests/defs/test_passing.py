@@ -200,10 +200,20 @@ class TestWhatDoesNotPass:
 
     def test_a_bad_dump_is_not_made_again(self, bench: Bench) -> None:
         with bench.instance() as opened:
-            run = backed_up(bench, opened, size_floor="1GB")
+            run = backed_up(bench, opened, rules=[{"name": "broken", "sql": "SELECT 1", "expect": "2"}])
             assert run.status is dg.DagsterRunStatus.FAILURE
             assert retried(opened, run) == 0
         assert len(catalog.entries(bench.env())) == 1
+
+    def test_a_dump_below_size_floor_is_proven_all_the_same(self, bench: Bench) -> None:
+        with bench.instance() as opened:
+            run = backed_up(bench, opened, size_floor="1GB")
+            assert run.status is dg.DagsterRunStatus.SUCCESS
+        [entry] = catalog.entries(bench.env())
+        assert entry.proven
+        [size] = [verdict for verdict in bench.verdicts("dev/dump") if verdict.check == "size"]
+        assert (size.passed, size.severity) == (False, "WARN")
+        assert "bytes are below size_floor, which is 1,000,000,000." in size.description
 
 
 PROGRAM = """

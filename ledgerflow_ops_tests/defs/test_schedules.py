@@ -250,7 +250,7 @@ class TestANight:
         assert entry.proven
 
     def test_whose_backup_failed_of_what_does_not_pass_is_not_tried_again(self, machine: Machine) -> None:
-        machine.dev = {"size_floor": "1GB"}
+        machine.dev = {"rules": [{"name": "broken", "sql": "SELECT 1", "expect": "2"}]}
         machine.now = at(9)
         run = machine.carry_out(asked(machine.look()))
         assert run.status is dg.DagsterRunStatus.FAILURE

@@ -73,6 +73,7 @@ def quick_checks(env: EnvironmentContext, name: BackupName) -> list[Check]:
         passed("exists", f"{name.dump} is in {env.store.location}."),
         sizes.check_size(
             env.store.size(name.dump) or 0,
+            committed=manifest.dump.size if manifest else None,
             floor=env.settings.size_floor,
             rows=manifest.rows if manifest else None,
             history=recent_sizes(summaries.present_backups(env), manifest.recovery_point) if manifest else (),
