@@ -149,6 +149,9 @@ class Progress:
         if shown:
             self._show(self._work)
 
+    def printed(self, line: str) -> None:
+        """Nothing: it is in the run's log. What a person must know of it is reported by `say` or a check."""
+
     def clear(self) -> None:
         """Remove what is shown."""
         if self._display:

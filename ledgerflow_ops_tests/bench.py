@@ -84,6 +84,9 @@ class Memory:
     def say(self, message: str) -> None:
         console.print(message)
 
+    def printed(self, line: str) -> None:
+        pass
+
     @property
     def growth(self) -> float:
         """MiB above what the process had before."""

@@ -28,6 +28,7 @@ class Recorder:
     said: list[str] = field(default_factory=list)
     moves: list[int] = field(default_factory=list)
     counts: list[tuple[int, int, str]] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
 
     def step(self, step: Step) -> None:
         self.steps.append(step)
@@ -40,6 +41,9 @@ class Recorder:
 
     def say(self, message: str) -> None:
         self.said.append(message)
+
+    def printed(self, line: str) -> None:
+        self.lines.append(line)
 
 
 def backup_folder_of(env: EnvironmentContext) -> Folder:

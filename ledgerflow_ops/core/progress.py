@@ -162,6 +162,9 @@ class Reporter(Protocol):
     def say(self, message: str) -> None:
         """Something a person should read."""
 
+    def printed(self, line: str) -> None:
+        """A line for the run's log: what pg_dump or pg_restore printed, without secrets, or how it ended."""
+
 
 class SilentReporter:
     """Reports nothing."""
@@ -176,4 +179,7 @@ class SilentReporter:
         pass
 
     def say(self, message: str) -> None:
+        pass
+
+    def printed(self, line: str) -> None:
         pass

@@ -68,6 +68,12 @@ class TestABackup:
         assert manifest.run.run_id == outcome.run_id
         assert (manifest.run.who, manifest.run.why) == ("tests", "a test")
 
+        # What the programs printed, and how they ended.
+        with bench.instance() as opened:
+            logged = [entry.user_message for entry in opened.all_logs(outcome.run_id)]
+        ended = [line for line in logged if ": exit code 0 after " in line]
+        assert [line.split()[0] for line in ended][:2] == ["pg_dump", "pg_restore"]
+
         # Every verdict belongs to its day; none is left dangling.
         for asset, checks in (("dev/dump", DUMP_CHECKS), ("dev/drill", DRILL_CHECKS)):
             verdicts = bench.verdicts(asset)

@@ -14,6 +14,7 @@ from ledgerflow_ops.adapters.system import clock, process
 from ledgerflow_ops.core.errors import LedgerError, Unsettled
 from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.core.postgres.session_activity import NOBODY, Watcher
+from ledgerflow_ops.core.program_output import ProgramOutput
 
 TICK = 1.0
 _POLL_SECONDS = 0.03
@@ -35,7 +36,8 @@ _TRANSIENT = re.compile(
 class DumpProcess:
     """One pg_dump that prints an archive or a script. A thread reads its errors, so that it never blocks."""
 
-    def __init__(self, client: Client, options: list[str]) -> None:
+    def __init__(self, client: Client, options: list[str], printed: ProgramOutput | None = None) -> None:
+        self._begun, self._printed = clock.monotonic(), printed
         self.child = client.popen("pg_dump", options)
         widen_pipes(self.child.stdout)
         assert self.child.stdout
@@ -44,7 +46,7 @@ class DumpProcess:
         self._poll.register(self._out, select.POLLIN)
         self._errors = bytearray()
         self._listener = threading.Thread(
-            target=process.drain_stream, args=(self.child.stderr, self._errors), daemon=True
+            target=process.drain_stream, args=(self.child.stderr, self._errors, printed), daemon=True
         )
         self._listener.start()
         self._first: bytes | None = None
@@ -57,6 +59,7 @@ class DumpProcess:
         since = clock.monotonic()
         while not self._poll.poll(_POLL_SECONDS * 1000):
             check()
+            self._flush()
             if clock.monotonic() - since > TICK:
                 watch.tick()
         self._first = self._read(watch)
@@ -74,8 +77,11 @@ class DumpProcess:
         """Wait for its end; returns its messages. LedgerError if it failed, Unsettled if a new attempt may
         succeed."""
         while not process.wait_for_end(self.child, TICK):
+            self._flush()
             watch.tick()
         self._listener.join(TICK)
+        if self._printed:
+            self._printed.end(process.describe_exit(self.child.returncode), clock.monotonic() - self._begun)
         messages = self._errors.decode("utf-8", "replace")
         if self.child.returncode:
             raise dump_error(self.child.returncode, messages)
@@ -92,9 +98,16 @@ class DumpProcess:
         self._listener.join(_GRACE)
         process.stop(self.child)
 
+    def _flush(self) -> None:
+        """Report in this thread what the other one has read."""
+        if self._printed:
+            self._printed.flush()
+
     def _read(self, watch: Watcher) -> bytes:
         while not self._poll.poll(TICK * 1000):
+            self._flush()
             watch.tick()
+        self._flush()
         chunk = os.read(self._out, CHUNK)
         watch.heard()
         return chunk
@@ -102,11 +115,18 @@ class DumpProcess:
 
 @contextmanager
 def running_dump(
-    client: Client, options: list[str], snapshot_id: str, lock_seconds: float
+    client: Client,
+    options: list[str],
+    snapshot_id: str,
+    lock_seconds: float,
+    printed: ProgramOutput | None = None,
 ) -> Iterator[DumpProcess]:
-    """Run pg_dump under the snapshot during the block. It waits for each lock for `lock_seconds`."""
+    """Run pg_dump under the snapshot during the block. It waits for each lock for `lock_seconds`.
+
+    `printed` receives what it prints besides the dump.
+    """
     patience = f"--lock-wait-timeout={lock_seconds + _LOCK_SLACK:.0f}s"
-    started = DumpProcess(client, [*options, f"--snapshot={snapshot_id}", patience])
+    started = DumpProcess(client, [*options, f"--snapshot={snapshot_id}", patience], printed)
     try:
         yield started
     finally:

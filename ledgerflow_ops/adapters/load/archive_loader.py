@@ -2,7 +2,7 @@
 
 import re
 import subprocess
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.core.loading import transaction_timeout
 from ledgerflow_ops.core.loading.load_order import DATA, PRE_DATA, Stage, definitions_stage, stages
 from ledgerflow_ops.core.postgres.session_activity import Watcher
+from ledgerflow_ops.core.program_output import ProgramOutput
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +32,9 @@ class LoadOptions:
 
     Without `owners`, ownership and grants are left out, because the roles may not exist. Without
     `tablespaces` everything is created in the database's default tablespace. The column options in `without`
-    are left out, because the server refuses them. `progress` is asked to watch every program of the load.
-    With `data` the file has only the archive's definitions, and the data is streamed from there: by one job,
-    since several would need a file.
+    are left out, because the server refuses them. `progress` is asked to watch every program of the load, and
+    `printed` receives the lines that they print. With `data` the file has only the archive's definitions, and
+    the data is streamed from there: by one job, since several would need a file.
     """
 
     jobs: int
@@ -42,6 +43,7 @@ class LoadOptions:
     without: Collection[str] = ()
     progress: Watcher | None = None
     data: StoredFile | None = None
+    printed: Callable[[str], None] | None = None
 
     @property
     def options(self) -> list[str]:
@@ -146,7 +148,7 @@ class _Loader:
         )
         with process.unnamed_file(text) as script:
             arguments = ["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--output=/dev/null"]
-            return self._watched("psql", arguments, stdin=script)
+            return self._watched("psql", arguments, stage.name, stdin=script)
 
     def _stream(self, stage: Stage, data: StoredFile, name: str) -> Finished:
         """Restore the data section from the stream, in the archive's order.
@@ -156,7 +158,7 @@ class _Loader:
         options = ["--exit-on-error", f"--section={DATA}", f"--dbname={name}", *self.options.options]
         with streamed_input(data) as stream, memory_files.readable_path(stage.list) as entry_list:
             options.append(f"--use-list={entry_list}")
-            finished = self._watched("pg_restore", options, stdin=stream.descriptor)
+            finished = self._watched("pg_restore", options, stage.name, stdin=stream.descriptor)
             stream.finish(finished.code)
         return finished
 
@@ -165,9 +167,9 @@ class _Loader:
         with process.unnamed_file(stage.list) as entry_list:
             options = [*options, *(f"--section={section}" for section in stage.sections)]
             options += ["--use-list=/dev/stdin", *self.options.options]
-            return self._watched("pg_restore", [*options, self.file], stdin=entry_list)
+            return self._watched("pg_restore", [*options, self.file], stage.name, stdin=entry_list)
 
-    def _watched(self, program: str, arguments: Sequence[str | Path], **streams: Any) -> Finished:
+    def _watched(self, program: str, arguments: Sequence[str | Path], stage: str, **streams: Any) -> Finished:
         """Run a program on the database with watchers. Building an index for hours is no stall."""
         at, limits = self.database.parameters, self.database.limits
 
@@ -184,4 +186,6 @@ class _Loader:
             )
 
         command = [self.tools.path(program), *arguments]
-        return process.run(command, extra=self.variables, watched=watched, **streams)
+        report = self.options.printed
+        printed = ProgramOutput(f"{program} {self.tools.version}, {stage}", report) if report else None
+        return process.run(command, extra=self.variables, watched=watched, printed=printed, **streams)

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from ledgerflow_ops.adapters.system import clock
 from ledgerflow_ops.adapters.system.memory_files import memory_file
 from ledgerflow_ops.core.errors import CannotJudge, LedgerError
 from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.core.postgres.session_activity import Watcher
+from ledgerflow_ops.core.program_output import ProgramOutput
 from ledgerflow_ops.core.secrets_in_text import mask_secrets as mask_secrets
 
 PIPE = subprocess.PIPE
@@ -117,17 +119,21 @@ def run(
     account: Account | None = None,
     timeout: float | None = None,
     watched: Callable[[subprocess.Popen[bytes]], Watcher] | None = None,
+    printed: ProgramOutput | None = None,
     **options: Any,
 ) -> Finished:
     """Run a program to its end and return its output; a non-zero exit code raises nothing.
 
     CannotJudge after `timeout` seconds. Without a timeout, `watched` may make a watcher, which may raise its
-    error.
+    error, and `printed` receives the program's error output while it runs.
     """
+    begun = clock.monotonic()
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     child = start_program(command, extra=extra or {}, account=account, **{**pipes, **options})
     try:
-        out, errors = _communicate(child, watched(child)) if watched else child.communicate(timeout=timeout)
+        out, errors = (
+            _communicate(child, watched(child), printed) if watched else child.communicate(timeout=timeout)
+        )
     except subprocess.TimeoutExpired:
         stop(child)
         raise CannotJudge(
@@ -137,15 +143,32 @@ def run(
     except BaseException:
         stop(child)
         raise
+    if printed:
+        printed.end(describe_exit(child.returncode), clock.monotonic() - begun)
     return Finished(child.returncode, out, errors.decode("utf-8", "replace"))
 
 
-def _communicate(child: subprocess.Popen[bytes], watch: Watcher) -> tuple[bytes, bytes]:
+def _communicate(
+    child: subprocess.Popen[bytes], watch: Watcher, printed: ProgramOutput | None
+) -> tuple[bytes, bytes]:
+    reported = 0
     while True:
         try:
-            return child.communicate(timeout=_TICK)
-        except subprocess.TimeoutExpired:
+            out, errors = child.communicate(timeout=_TICK)
+        except subprocess.TimeoutExpired as pause:
+            reported = _report_new(printed, pause.stderr or b"", reported)
             watch.tick()
+        else:
+            _report_new(printed, errors, reported)
+            return out, errors
+
+
+def _report_new(printed: ProgramOutput | None, errors: bytes, reported: int) -> int:
+    """Report what is new of the error output so far; returns how many bytes have been reported."""
+    if printed:
+        printed.feed(errors[reported:])
+        printed.flush()
+    return len(errors)
 
 
 @contextlib.contextmanager
@@ -222,8 +245,13 @@ def describe_exit(code: int) -> str:
     return f"killed by {signal.Signals(-code).name}"
 
 
-def drain_stream(stream: IO[bytes], into: bytearray) -> None:
-    """Read a program's error output to its end, in a thread of its own, and keep the last 64 KiB."""
+def drain_stream(stream: IO[bytes], into: bytearray, printed: ProgramOutput | None = None) -> None:
+    """Read a program's error output to its end, in a thread of its own, and keep the last 64 KiB.
+
+    `printed` receives all of it; another thread flushes it.
+    """
     while chunk := stream.read1(8192) if hasattr(stream, "read1") else stream.read(8192):
+        if printed:
+            printed.feed(chunk)
         into += chunk
         del into[:-_KEPT]

@@ -72,6 +72,10 @@ class _Tee:
         self._log.warning(message)
         self._other.say(message)
 
+    def printed(self, line: str) -> None:
+        self._log.info(line)
+        self._other.printed(line)
+
 
 def env_for_run(env: EnvironmentContext, context: Context) -> EnvironmentContext:
     """The environment's context for this run: it has the run's id, who and why, and reports into its log.

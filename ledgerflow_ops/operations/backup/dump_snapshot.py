@@ -33,6 +33,7 @@ from ledgerflow_ops.core.counts import count_of
 from ledgerflow_ops.core.errors import LedgerError, Unsettled
 from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.core.postgres.session_activity import Watcher
+from ledgerflow_ops.core.program_output import ProgramOutput
 from ledgerflow_ops.core.progress import Reporter
 
 _RETRY_SECONDS = 90.0
@@ -115,9 +116,10 @@ def _attempt_open(
     unheld = snapshot.standby.unlogged if snapshot.standby else ()
     roots = partition_placement.needs_root_loading(connection)
     wanted = archive.archive_options(client.compression, unheld, through_roots=roots)
+    printed = ProgramOutput(f"pg_dump {client.version}", reporter.printed)
     started = [
-        stack.enter_context(running_dump(client, options, snapshot.snapshot_id, limits.lock))
-        for options in (wanted, ["--schema-only"])
+        stack.enter_context(running_dump(client, options, snapshot.snapshot_id, limits.lock, output))
+        for options, output in ((wanted, printed), (["--schema-only"], None))
     ]
 
     def watched(decoder: ArchiveDecoder | None = None) -> Watcher:

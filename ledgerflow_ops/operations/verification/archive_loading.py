@@ -45,14 +45,16 @@ def load_archive(
 ) -> LoadResult:
     """Load `file` into `database`, which is empty. `empty` empties it again for a second attempt.
 
-    `progress` reports the database's size while it grows, with the source's size as the expected one.
+    `progress` reports the database's size while it grows, with the source's size as the expected one, and
+    what pg_restore prints.
 
     Several jobs load the largest tables first. A constraint that reads another table may hold only in
     pg_dump's own order, in which a single job loads. Where that can be the reason of a failure, or jobs
     deadlocked, the archive is loaded again by one job.
     """
     expected = manifest.source.size if manifest else None
-    how = replace(how, progress=progress.watcher(database.parameters["dbname"], expected))
+    watcher = progress.watcher(database.parameters["dbname"], expected)
+    how = replace(how, progress=watcher, printed=progress.reporter.printed)
     loaded = archive_loader.load_archive(tools, database, file, how)
     if loaded.code == 0 or not (_is_deadlock(loaded) or _is_order_error(loaded, manifest)):
         return loaded

@@ -62,6 +62,8 @@ def test_what_follows_a_password_in_a_connection_string_is_kept(password: str) -
         "password=s3\\ cr3t",
         "postgresql:///books?user=u&password=s3cr3t",
         "PGPASSWORD=s3cr3t pg_dump",
+        "CREATE USER MAPPING FOR u SERVER s OPTIONS (user 'u', password 's3''cr3t')",
+        "ALTER ROLE u PASSWORD 's3 cr3t'",
         "postgresql://:s3cr3t@host/books",
         "one postgresql://u:s3cr3t@h/a and postgresql://u:s3cr3t@h/b",
     ],
