@@ -41,6 +41,11 @@ def find_anomalies(summaries: Sequence[BackupSummary], append_only: Sequence[str
     return [*_figure_findings(chosen), *content_anomalies.find_content_anomalies(chosen, append_only)]
 
 
+def emptied_by_habit(summaries: Sequence[BackupSummary], append_only: Sequence[str] = ()) -> list[str]:
+    """Tables that the newest backup has empty and the one before had not, though that is no finding."""
+    return content_anomalies.emptied_by_habit(daily_backups(summaries), append_only)
+
+
 def _figure_findings(chosen: Sequence[BackupSummary]) -> Iterator[Finding]:
     newest, before = chosen[-1], chosen[-2]
     rows = next((band for band in expected_ranges(chosen, "rows", last=1) if band.day == newest.day), None)

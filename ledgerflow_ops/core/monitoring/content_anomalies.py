@@ -6,6 +6,7 @@ from math import nan
 
 from ledgerflow_ops.core.alerting.findings import Finding, Level
 from ledgerflow_ops.core.catalog.backup_summary import BackupSummary
+from ledgerflow_ops.core.counts import count_of
 from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.core.monitoring import standstill
 from ledgerflow_ops.core.monitoring.expected_ranges import (
@@ -166,6 +167,26 @@ def _emptied_tables(
             f"{int(rows[place]):,} rows."
         )
         yield _rows_lost(newest, recent[place], table, level, message, now, rows[place])
+
+
+def emptied_by_habit(chosen: Sequence[BackupSummary], append_only: Sequence[str] = ()) -> list[str]:
+    """A sentence for each table that the backup before had rows of and the last one has none of.
+
+    Only those that are no finding: a queue, a table of sessions. `chosen` is as in `find_content_anomalies`.
+    """
+    if len(chosen) < 2:
+        return []
+    before, newest = chosen[-2:]
+    reported = {
+        finding.subject
+        for finding in find_content_anomalies(chosen, append_only)
+        if finding.kind == "rows lost"
+    }
+    return [
+        f"{table}: empty; {before.name.dump} has it with {count_of(before.tables[table], 'row')}"
+        for table, now in newest.tables.items()
+        if not now and before.tables.get(table) and table not in reported
+    ]
 
 
 def _was_emptied(rows: Sequence[float]) -> bool:

@@ -57,9 +57,8 @@ def dump_asset(env: EnvironmentContext, days: dg.PartitionsDefinition, timing: T
         if missed:
             run_env.ctx.reporter.say(f"Since the last backup these days were missed: {missed}")
             run_env.ctx.journal("missed days", {"environment": run_env.environment, "days": missed.split()})
-        return dg.MaterializeResult(
-            metadata=metadata.backup_metadata(run_env, manifest, missed), data_version=dump_version(manifest)
-        )
+        facts = metadata.backup_metadata(run_env, manifest, missed) | metadata.emptied_tables(run_env)
+        return dg.MaterializeResult(metadata=facts, data_version=dump_version(manifest))
 
     return dump
 

@@ -58,6 +58,16 @@ def backup_metadata(
     }
 
 
+def emptied_tables(env: EnvironmentContext) -> dict[str, dg.MetadataValue]:
+    """Metadata of a new backup: tables that have become empty by habit. None of them is a finding."""
+    from ledgerflow_ops.core.monitoring import anomalies
+    from ledgerflow_ops.operations import summaries
+
+    own = summaries.own_backups(env, summaries.present_backups(env))
+    emptied = anomalies.emptied_by_habit(own, env.settings.append_only)
+    return {"emptied_tables": dg.MetadataValue.text("; ".join(emptied))} if emptied else {}
+
+
 def examination_metadata(examination: "Examination") -> dict[str, dg.MetadataValue]:
     """Metadata of a verification or drill: the rung it reached, and its durations in seconds."""
     manifest = examination.manifest

@@ -14,7 +14,7 @@ from ledgerflow_ops.core.catalog.pins import Pin
 from ledgerflow_ops.core.catalog.quarantine import Quarantined
 from ledgerflow_ops.core.durations import format_duration
 from ledgerflow_ops.core.errors import LedgerError
-from ledgerflow_ops.core.monitoring import objectives
+from ledgerflow_ops.core.monitoring import anomalies, objectives
 from ledgerflow_ops.core.monitoring.objectives import Objectives
 from ledgerflow_ops.core.presentation import day_status
 from ledgerflow_ops.core.presentation.day_status import DayStatus
@@ -62,6 +62,12 @@ class FolderStatus:
     def objectives(self) -> Objectives:
         """RPO, RTO and drill coverage, with their objectives."""
         return evaluate_environment(self.env, self.present, self.now)
+
+    @property
+    def emptied(self) -> list[str]:
+        """Sentences on tables that have become empty by habit: worth a word, and no finding."""
+        own = summaries.own_backups(self.env, self.present)
+        return anomalies.emptied_by_habit(own, self.env.settings.append_only)
 
     @property
     def next_run(self) -> datetime | None:

@@ -136,6 +136,7 @@ def _card(item: Status) -> _Card:
         card.facts.append(("pinned", str(len(status.pins))))
     if item.previous:
         card.facts.append(("kept aside", ", ".join(backup.name for backup in item.previous)))
+    card.facts += [("emptied", sentence) for sentence in status.emptied]
     if item.env.is_sample:
         card.facts.append(("data", "SAMPLE, not your books"))
     return card

@@ -213,6 +213,43 @@ def test_a_table_that_flows_may_hold_any_number(plain: list[BackupSummary]) -> N
         assert not [one for one in found if one.subject == SESSIONS]
 
 
+def test_a_table_that_empties_by_habit_is_worth_a_word_and_no_finding(plain: list[BackupSummary]) -> None:
+    before = plain[-2]
+    emptied = tables(plain, lambda each: each.update({SESSIONS: 0}))
+    rows = before.tables[SESSIONS]
+    assert anomalies.emptied_by_habit(emptied) == [
+        f"{SESSIONS}: empty; {before.name.dump} has it with {rows:,} rows"
+    ]
+    assert anomalies.find_anomalies(emptied) == []
+    assert (
+        anomalies.emptied_by_habit([*plain[:-2], emptied[-1], replace(emptied[-1], day=plain[-1].day)]) != []
+    )
+    assert anomalies.emptied_by_habit(plain) == []
+    assert anomalies.emptied_by_habit(plain[:1]) == []
+
+
+def test_a_table_that_is_reported_as_emptied_is_not_named_twice(plain: list[BackupSummary]) -> None:
+    emptied = tables(plain, lambda each: each.update({AUDIT: 0}))
+    assert one(anomalies.find_anomalies(emptied), "rows lost").subject == AUDIT
+    assert anomalies.emptied_by_habit(emptied) == []
+
+
+@pytest.mark.parametrize("kind", histories.KINDS)
+def test_every_table_that_empties_is_a_finding_or_worth_a_word(kind: str) -> None:
+    """Whatever its size and its habit."""
+    history = histories.history(1001, 365, kind)
+    for end in range(60, len(history), 60):
+        held = history[end - 2].tables
+        for table, rows in held.items():
+            emptied = [
+                *history[: end - 1],
+                replace(history[end - 1], tables={**history[end - 1].tables, table: 0}),
+            ]
+            found = {each.subject for each in anomalies.find_anomalies(emptied) if each.kind == "rows lost"}
+            named = {each.split(":")[0] for each in anomalies.emptied_by_habit(emptied)}
+            assert not rows or table in found | named, (kind, end, table)
+
+
 def test_two_backups_are_enough_for_another_schema(plain: list[BackupSummary]) -> None:
     found = anomalies.find_anomalies([plain[0], replace(plain[1], schema="another")])
     assert [each.kind for each in found] == ["schema"]
