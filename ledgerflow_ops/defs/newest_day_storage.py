@@ -7,21 +7,99 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as db
-from dagster import AssetCheckEvaluation, AssetCheckKey, AssetKey, DagsterEventType, EventLogEntry
+from dagster import (
+    AssetCheckEvaluation,
+    AssetCheckKey,
+    AssetKey,
+    AssetRecordsFilter,
+    DagsterEventType,
+    EventLogEntry,
+    EventLogRecord,
+    EventRecordsResult,
+)
 from dagster._core.event_api import PartitionKeyFilter
-from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
-from dagster._core.storage.event_log.base import PlannedMaterializationInfo
+from dagster._core.storage.asset_check_execution_record import (
+    AssetCheckExecutionRecord,
+    AssetCheckExecutionRecordStatus,
+)
+from dagster._core.storage.event_log.base import AssetRecord, PlannedMaterializationInfo
 from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, SqlEventLogStorageTable
+from dagster._serdes import serialize_value
 from dagster_postgres.event_log import PostgresEventLogStorage
+from dagster_shared.record import copy
 
 _EVENTS = SqlEventLogStorageTable.c
 _CHECKS = AssetCheckExecutionsTable.c
 _MADE = DagsterEventType.ASSET_MATERIALIZATION.value
 _PLANNED = DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value
+_SUCCEEDED, _FAILED = AssetCheckExecutionRecordStatus.SUCCEEDED, AssetCheckExecutionRecordStatus.FAILED
 
 
 class NewestDayEventLog(PostgresEventLogStorage):
     """The event log whose answers about a partitioned asset as a whole are those of its newest day."""
+
+    newest_day_first = False
+    """Whether the latest materialization of a partitioned asset is that of its newest day: in the web page.
+
+    Dagster means the one that was written last. The daemon's sensors and the cache of statuses rely on that.
+    """
+
+    def get_asset_records(self, asset_keys: Sequence[AssetKey] | None = None) -> Sequence[AssetRecord]:
+        """The assets; with `newest_day_first` the last materialization is that of the newest day.
+
+        Its place in the log stays that of the newest event: the cache of statuses reads on from there.
+        """
+        records = super().get_asset_records(asset_keys)
+        if not self.newest_day_first:
+            return records
+        last = {
+            record.asset_entry.asset_key: record.asset_entry.last_materialization_record for record in records
+        }
+        days = self._newest_materialized_days(
+            [key for key, made in last.items() if made and made.partition_key]
+        )
+        return [self._with_newest_day(record, days.get(record.asset_entry.asset_key)) for record in records]
+
+    def fetch_materializations(
+        self,
+        records_filter: AssetKey | AssetRecordsFilter,
+        limit: int,
+        cursor: str | None = None,
+        ascending: bool = False,
+    ) -> EventRecordsResult:
+        """The materializations; with `newest_day_first` the one that is latest is that of the newest day."""
+        key = records_filter.asset_key if isinstance(records_filter, AssetRecordsFilter) else records_filter
+        latest = (
+            limit == 1 and not cursor and not ascending and records_filter in (key, AssetRecordsFilter(key))
+        )
+        days = self._newest_materialized_days([key]) if self.newest_day_first and latest else {}
+        if key in days:
+            records_filter = AssetRecordsFilter(key, asset_partitions=[days[key]])
+        return super().fetch_materializations(records_filter, limit, cursor, ascending)
+
+    def _newest_materialized_days(self, keys: Sequence[AssetKey]) -> dict[AssetKey, str]:
+        """The newest day of which each asset has a materialization; without those that have no days."""
+        names = [key.to_string() for key in keys]
+        query = (
+            db.select(_EVENTS.asset_key, db.func.max(_EVENTS.partition).label("day"))
+            .where(_EVENTS.asset_key.in_(names), _EVENTS.dagster_event_type == _MADE)
+            .group_by(_EVENTS.asset_key)
+        )
+        with self.index_connection() as conn:
+            return {_key(row.asset_key): row.day for row in conn.execute(query) if row.day} if names else {}
+
+    def _with_newest_day(self, record: AssetRecord, day: str | None) -> AssetRecord:
+        entry = record.asset_entry
+        last = entry.last_materialization_record
+        if last is None or day in (None, last.partition_key):
+            return record
+        [newest] = (
+            super()
+            .fetch_materializations(AssetRecordsFilter(entry.asset_key, asset_partitions=[str(day)]), 1)
+            .records
+        )
+        shown = EventLogRecord(storage_id=last.storage_id, event_log_entry=newest.event_log_entry)
+        return copy(record, asset_entry=copy(entry, last_materialization_record=shown))
 
     def get_latest_asset_check_execution_by_key(
         self,
@@ -54,16 +132,28 @@ class NewestDayEventLog(PostgresEventLogStorage):
         Dagster's unique index allows one for each check and partition, and its insert fails at the second.
         """
         result = event.dagster_event.event_specific_data if event.dagster_event else None
-        if isinstance(result, AssetCheckEvaluation) and result.partition is not None:
-            earlier = (
-                _CHECKS.asset_key == result.asset_key.to_string(),
-                _CHECKS.check_name == result.check_name,
-                _CHECKS.partition == result.partition,
-                _CHECKS.run_id == event.run_id,
-            )
-            with self.index_connection() as conn:
-                conn.execute(db.delete(AssetCheckExecutionsTable).where(*earlier))
-        super()._store_runless_asset_check_evaluation(event, event_id)
+        if not isinstance(result, AssetCheckEvaluation) or result.partition is None:
+            super()._store_runless_asset_check_evaluation(event, event_id)
+            return
+        of_check = {
+            "asset_key": result.asset_key.to_string(),
+            "check_name": result.check_name,
+            "partition": result.partition,
+            "run_id": event.run_id,
+        }
+        target = result.target_materialization_data
+        row = {
+            **of_check,
+            "execution_status": (_SUCCEEDED if result.passed else _FAILED).value,
+            "evaluation_event": serialize_value(event),
+            "evaluation_event_timestamp": self._event_insert_timestamp(event),  # type: ignore[no-untyped-call]
+            "evaluation_event_storage_id": event_id,
+            "materialization_event_storage_id": target.storage_id if target else None,
+        }
+        # In one transaction: a process that is killed in between leaves the earlier result.
+        with self.index_transaction() as conn:
+            conn.execute(db.delete(AssetCheckExecutionsTable).filter_by(**of_check))
+            conn.execute(db.insert(AssetCheckExecutionsTable).values(**row))
 
     def get_latest_planned_materialization_info(
         self, asset_key: AssetKey, partition: str | None = None

@@ -16,6 +16,7 @@ from ledgerflow_ops.adapters.cluster.cluster import listen_on
 from ledgerflow_ops.adapters.services.request_guard import Guard
 from ledgerflow_ops.adapters.services.web_sessions import WebSessions
 from ledgerflow_ops.core.access.request_policy import RequestPolicy, served_origins
+from ledgerflow_ops.defs.newest_day_storage import NewestDayEventLog
 
 _STATEMENT_TIMEOUT = 15_000  # milliseconds
 _POOL_RECYCLE = 3600  # seconds
@@ -62,6 +63,9 @@ def serve(policy: RequestPolicy, sessions: WebSessions, workspace: str, *, read_
     configure_loggers(formatter="colored", log_level="INFO")
     setup_interrupt_handlers()
     with dg.DagsterInstance.get() as instance:
+        events = instance.event_log_storage
+        assert isinstance(events, NewestDayEventLog), "dagster.yaml names another storage"
+        events.newest_day_first = True
         instance.optimize_for_webserver(_STATEMENT_TIMEOUT, _POOL_RECYCLE, _POOL_OVERFLOW)
         target = WorkspaceFileTarget(paths=[workspace])
         with WorkspaceProcessContext(

@@ -486,6 +486,9 @@ PARAMETERS = {
     (PostgresEventLogStorage, "get_latest_planned_materialization_info"): "self asset_key partition",
     (PostgresEventLogStorage, "_get_asset_entry_values"): "self event event_id has_asset_key_index_cols",
     (PostgresEventLogStorage, "_store_runless_asset_check_evaluation"): "self event event_id",
+    (PostgresEventLogStorage, "get_asset_records"): "self asset_keys",
+    (PostgresEventLogStorage, "fetch_materializations"): "self records_filter limit cursor ascending",
+    (PostgresEventLogStorage, "_event_insert_timestamp"): "self event",
     (PostgresEventLogStorage, "index_transaction"): "self",
     (PostgresEventLogStorage, "index_connection"): "self",
     (PostgresEventLogStorage, "has_table"): "self table_name",
@@ -544,5 +547,7 @@ class TestWhatItWasWrittenAgainst:
             "get_latest_asset_check_execution_by_key",
             "get_latest_planned_materialization_info",
             "_store_runless_asset_check_evaluation",
+            "get_asset_records",
+            "fetch_materializations",
             "_get_asset_entry_values",
         }
