@@ -32,7 +32,7 @@ HISTORY_STEP, HISTORY_SCHEDULE = f"{HISTORY_JOB}_op", f"{HISTORY_JOB}_weekly"
 
 DUMP_CHECKS = {
     "exists": "The dump file is in the environment's own folder.",
-    "size": "The dump is not empty, not below size_floor, and close to the sizes of recent days.",
+    "size": "The dump is not empty, has the committed size, and is close to the sizes of recent days.",
     "permissions": "Only the owner can read the dump, and nobody else can replace it.",
     "integrity": "Every byte was read and decoded; the SHA-256 equals the manifest's.",
     "sealed": "The manifest is complete, and the dump's rows and contents equal the seal.",
@@ -96,6 +96,11 @@ def schedule_name(env: EnvironmentContext) -> str:
 def night_name(env: EnvironmentContext) -> str:
     """The sensor that requests what the schedule missed."""
     return f"{env.environment}_night"
+
+
+def choices_name(env: EnvironmentContext) -> str:
+    """The dynamic partitions that a restore's launchpad offers: `prod_backups`."""
+    return f"{env.environment}_backups"
 
 
 def watch_name(watched: str) -> str:

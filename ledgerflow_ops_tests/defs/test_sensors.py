@@ -1,7 +1,7 @@
 """Sensors: what they report of real runs in a real storage, and that each problem is reported once."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
@@ -50,6 +50,8 @@ class Daemon:
     """The paths that the last tick has opened."""
     requested: list[dg.RunRequest] = field(default_factory=list)
     """The runs that the last tick has requested."""
+    listed: dict[str, Sequence[str]] = field(default_factory=dict)
+    """The backups that each environment's launchpad offers after the last tick."""
 
     @property
     def asked(self) -> dict[str, Any]:
@@ -69,6 +71,16 @@ class Daemon:
                 done = definitions.get_repository_def().get_sensor_def(name).evaluate_tick(context)
             for event in done.asset_events:
                 instance.report_runless_asset_event(event)
+            for request in done.dynamic_partitions_requests or ():
+                name_of_keys, keys = request.partitions_def_name, list(request.partition_keys)
+                if isinstance(request, dg.AddDynamicPartitionsRequest):
+                    instance.add_dynamic_partitions(name_of_keys, keys)
+                for key in keys if isinstance(request, dg.DeleteDynamicPartitionsRequest) else ():
+                    instance.delete_dynamic_partition(name_of_keys, key)
+            self.listed = {
+                str(environment): instance.get_dynamic_partitions(f"{environment}_backups")
+                for environment in Environment
+            }
         self.cursors[name] = done.cursor
         self.requested = list(done.run_requests or ())
         return done.skip_message or ""

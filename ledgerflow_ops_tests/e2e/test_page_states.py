@@ -28,6 +28,11 @@ STATES = """query($keys: [AssetKeyInput!]!) {
 CHECKS = """query($key: AssetKeyInput!) {assetNodes(assetKeys: [$key]) {
   assetChecksOrError {... on AssetChecks {checks {name executionForLatestMaterialization {
     status evaluation {partition}}}}}}}"""
+LATEST = """query($key: AssetKeyInput!) {
+  assetOrError(assetKey: $key) {... on Asset {assetMaterializations(limit: 1) {partition}}}
+  assetNodes(assetKeys: [$key], loadMaterializations: true) {assetMaterializations(limit: 1) {partition}}
+}"""
+"""The latest materialization, both ways in which the overview asks for it."""
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +119,9 @@ def test_a_backfill_of_two_days_that_lie_in_an_archive_turns_green(
         backfill(page, asset, *older)
         eventually(page, lambda asset=asset: red_and_green(dev, address, asset)[1] == {today, *older})  # type: ignore[misc]
     opened(page, "/assets/dev/drill?view=partitions", "Materialized (3)")
+    shown = web.asked(address, LATEST, dev.key(), key={"path": ["dev", "dump"]})
+    assert shown["assetOrError"]["assetMaterializations"] == [{"partition": today}]
+    assert shown["assetNodes"][0]["assetMaterializations"] == [{"partition": today}]
     listed = dev.ledgerflow("status", "--json").json["environments"][0]["backups"]
     assert {one["day"] for one in listed if one["state"] == "valid"} == {today, *older}
 
@@ -145,9 +153,76 @@ def _catalog(shell: Shell, address: str) -> str:
     return "\n".join(f"{row[2]} | {row[-1]}" for row in rows)
 
 
-def test_a_restore_by_click_asks_for_the_environments_name(page: Page, address: str, pictures: Path) -> None:
+def _choices(shell: Shell, address: str) -> list[str]:
+    """The backups that the launchpad of a restore offers."""
+    query = """{partitionSetsOrError(repositorySelector: {repositoryName: "__repository__",
+      repositoryLocationName: "ledgerflow_ops"}, pipelineName: "dev_restore") {... on PartitionSets {results {
+      partitionsOrError {... on Partitions {results {name}}}}}}}"""
+    [found] = web.asked(address, query, shell.key())["partitionSetsOrError"]["results"]
+    return [choice["name"] for choice in found["partitionsOrError"]["results"]]
+
+
+def test_a_restore_offers_the_known_backups_and_asks_for_the_environments_name(
+    dev: Shell, page: Page, address: str, pictures: Path
+) -> None:
+    made = dev.ledgerflow("backup", "--json", FILE="chosen.dump")
+    assert made.code == 0, made.all
+    eventually(page, lambda: "chosen.dump" in _choices(dev, address))
+    assert _choices(dev, address)[:2] == ["latest-proven", "latest"]
     page.goto("/locations/ledgerflow_ops/jobs/dev_restore/playground")
     missing = page.get_by_text("Missing required config entries ['environment', 'file']").first
     expect(missing).to_be_visible(timeout=PATIENCE)
     expect(page.get_by_role("button", name="Launch Run")).to_be_disabled(timeout=PATIENCE)
+
+    page.get_by_placeholder("Partition").click()
+    seen(page, "chosen.dump").click()
+    expect(page.get_by_text('Missing required config entry "environment"').first).to_be_visible()
+    expect(seen(page, "file: 'chosen.dump'")).to_be_visible()
+    expect(page.get_by_role("button", name="Launch Run")).to_be_disabled(timeout=PATIENCE)
     taken(page, pictures / "restore-launchpad.png")
+
+
+def _restores(shell: Shell) -> list[dict[str, Any]]:
+    """What the journal has of restores."""
+    entries: list[dict[str, Any]] = shell.ledgerflow("journal", "--json").json["entries"]
+    return [entry for entry in entries if entry["what"] == "restore"]
+
+
+def test_a_file_that_is_typed_needs_no_choice(dev: Shell, page: Page, address: str) -> None:
+    """An older backup, a day, another environment's. Over data it is refused, as at the terminal."""
+    page.goto("/locations/ledgerflow_ops/jobs/dev_restore/playground")
+    expect(page.get_by_placeholder("Partition")).to_be_visible(timeout=PATIENCE)
+    typed = "ops: {dev_restore_op: {config: {environment: dev, file: chosen.dump}}}"
+    page.locator(".CodeMirror").first.evaluate("(box, text) => box.CodeMirror.setValue(text)", typed)
+    launch = page.get_by_role("button", name="Launch Run")
+    expect(launch).to_be_enabled(timeout=PATIENCE)
+    launch.click()
+    expect(seen(page, "This job is partitioned. Are you sure")).to_be_visible()
+    page.get_by_role("button", name="Confirm").click()
+    eventually(page, lambda: [entry["result"] for entry in _restores(dev)] == ["refused"])
+
+
+def test_a_backfill_of_restores_restores_nothing(dev: Shell, page: Page, address: str) -> None:
+    """The page has the button, for the job has partitions. Nobody typed an environment."""
+    before = _restores(dev)
+    started = web.asked(address, BACKFILL, dev.key(), names=_choices(dev, address))
+    assert started["launchPartitionBackfill"]["__typename"] == "LaunchBackfillSuccess"
+    backfill_id = started["launchPartitionBackfill"]["backfillId"]
+    query = (
+        "query($id: String!) {partitionBackfillOrError(backfillId: $id) {... on PartitionBackfill {status}}}"
+    )
+    ended = {"FAILED", "COMPLETED_FAILED"}
+    eventually(
+        page,
+        lambda: (
+            web.asked(address, query, dev.key(), id=backfill_id)["partitionBackfillOrError"]["status"]
+            in ended
+        ),
+    )
+    assert _restores(dev) == before
+
+
+BACKFILL = """mutation($names: [String!]!) {launchPartitionBackfill(backfillParams: {
+  selector: {partitionSetName: "dev_restore_partition_set", repositorySelector: {
+    repositoryName: "__repository__", repositoryLocationName: "ledgerflow_ops"}}, partitionNames: $names}) {
+  __typename ... on LaunchBackfillSuccess {backfillId}}}"""

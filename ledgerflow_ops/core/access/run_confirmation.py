@@ -22,3 +22,19 @@ def require_typed_environment(environment: Environment, typed: str, repeats: str
             + (f"{typed!r}." if typed else "no environment."),
             hint=hint,
         )
+
+
+def require_chosen_file(chosen: str | None, file: str) -> None:
+    """Refused if the run's partition, the backup that was chosen in the launchpad, is not its file.
+
+    The page's lists of runs show the partition: it must not name another backup than the one restored.
+    """
+    if chosen is not None and chosen != file:
+        raise Refused(
+            f"This run has two backups: {chosen} was chosen as its partition, and its run config has "
+            f"file: {file}.",
+            hint=Hint(
+                f"In the job's Launchpad, choose {file} as the partition; or remove the tag "
+                "dagster/partition there and launch it again."
+            ),
+        )

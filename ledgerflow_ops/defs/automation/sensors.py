@@ -18,6 +18,7 @@ from ledgerflow_ops.defs.assets.partitions import backup_days
 from ledgerflow_ops.defs.automation import folder_changes
 from ledgerflow_ops.defs.automation.folder_changes import FolderState
 from ledgerflow_ops.defs.automation.schedules import Job
+from ledgerflow_ops.defs.jobs.backup_choice import Changes, choice_changes
 from ledgerflow_ops.defs.names import DATABASE, OWNERS, asset_key, watch_name
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
 
@@ -77,12 +78,14 @@ def _environment_watch(
         verdict = metadata.check_evaluation(freshness, asset_key(env, DATABASE))
         # Only a change is recorded, to avoid a row for every minute.
         events = [] if cursor.fresh == str(freshness) else [verdict]
-        folder, requests = cursor.folder, list[dg.RunRequest]()
+        folder, requests, choices = cursor.folder, list[dg.RunRequest](), Changes()
         if health.fresh:  # the folder could be read
             folder, requests = folder_changes.read_folder(env, context.instance, health.listed, cursor.folder)
+            choices = choice_changes(env, context.instance, health.listed)
         return dg.SensorResult(
             skip_reason=None if requests else _summary(health.findings),
             run_requests=requests,
+            dynamic_partitions_requests=choices,
             asset_events=events,
             cursor=str(_WatchCursor(str(freshness), folder)),
         )
@@ -95,7 +98,7 @@ def _environment_watch(
         default_status=dg.DefaultSensorStatus.RUNNING,
         owners=OWNERS,
         description=f"Checks the health of {environment}, and sends one alert per problem. Has a backup "
-        "verified whose files have changed, and the catalog read again.",
+        "verified whose files have changed, and the catalog read again. Lists the backups to restore.",
     )
 
 

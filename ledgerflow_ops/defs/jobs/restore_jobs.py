@@ -8,6 +8,7 @@ import dagster as dg
 
 from ledgerflow_ops.core.access.run_confirmation import require_typed_environment
 from ledgerflow_ops.core.sizes import format_size
+from ledgerflow_ops.defs.jobs.backup_choice import config_of_choice, require_choice_of_run
 from ledgerflow_ops.defs.names import DATABASE, DRILL, INCIDENT, OWNERS, asset_key, job_name, step_name
 from ledgerflow_ops.defs.run_config import RecoverConfig, RestoreConfig, RollbackConfig
 from ledgerflow_ops.defs.runs.run_context import env_for_run, failures_on_record, parent_run
@@ -31,7 +32,12 @@ def incident_asset(env: EnvironmentContext) -> dg.AssetSpec:
 def restore_jobs(env: EnvironmentContext) -> list[dg.JobDefinition]:
     """The environment's jobs that change its database. No schedule or sensor starts them."""
     return [
-        _job(job_name(env, "restore"), _restore_op(env), "Restore a backup into the environment's database."),
+        _job(
+            job_name(env, "restore"),
+            _restore_op(env),
+            "Restore a backup into the environment's database. Choose it as the partition, or type its file.",
+            config_of_choice(env),
+        ),
         _job(
             job_name(env, "rollback"),
             _rollback_op(env),
@@ -45,9 +51,11 @@ def restore_jobs(env: EnvironmentContext) -> list[dg.JobDefinition]:
     ]
 
 
-def _job(name: str, op: dg.OpDefinition, text: str) -> dg.JobDefinition:
+def _job(
+    name: str, op: dg.OpDefinition, text: str, config: "dg.PartitionedConfig[Any] | None" = None
+) -> dg.JobDefinition:
     return dg.GraphDefinition(name, node_defs=[op]).to_job(
-        name=name, description=text, owners=OWNERS, executor_def=dg.in_process_executor
+        name=name, description=text, owners=OWNERS, config=config, executor_def=dg.in_process_executor
     )
 
 
@@ -68,6 +76,7 @@ def _restore_op(env: EnvironmentContext) -> dg.OpDefinition:
         from ledgerflow_ops.operations.restore import restore
 
         with _typed_run(env, context, config.environment) as run_env:
+            require_choice_of_run(context.run, config.file)
             restored = restore.restore(run_env, config)
         _record_restore(context, env, restored, {})
 
