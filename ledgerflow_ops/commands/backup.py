@@ -108,13 +108,15 @@ def examine_backup(env: EnvironmentContext, terminal: Terminal, request: VerifyR
     """Verify or drill a backup, the newest if none is named; the exit code.
 
     If the backup's day has a partition this is a Dagster run, otherwise the operation without a run: the day
-    of a dump without a manifest cannot be trusted.
+    of a dump without a manifest cannot be trusted. A copy in an archive location is examined without a run:
+    the day's partitions are about the primary folder.
     """
     from ledgerflow_ops.commands import backup_report
     from ledgerflow_ops.operations import catalog
+    from ledgerflow_ops.operations.archive.sources import first_source
 
-    name = catalog.find(env, request.file)
-    day = catalog.entry(env, name).day
+    at, name = first_source(env, request.file)
+    day = None if at.archive else catalog.entry(env, name).day
     from ledgerflow_ops.defs.terminal_runs import displayed_days, run_job
 
     if day is not None and day in displayed_days(env):
@@ -123,10 +125,10 @@ def examine_backup(env: EnvironmentContext, terminal: Terminal, request: VerifyR
     from ledgerflow_ops.operations.verification.drill import drill
     from ledgerflow_ops.operations.verification.verify import verify
 
-    examination = (verify if isinstance(request, VerifyRequest) else drill)(env, name)
+    examination = (verify if isinstance(request, VerifyRequest) else drill)(at, name)
     failure = backup_report.failure_of(examination)
     result = FinishedRun("", tuple(merged(examination.checks)), failure)
-    return backup_report.show_result(env, terminal, catalog.entry(env, name), result, examination.rung)
+    return backup_report.show_result(at, terminal, catalog.entry(at, name), result, examination.rung)
 
 
 COMMANDS = (backup, verify, restore_test)

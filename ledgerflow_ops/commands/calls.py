@@ -112,7 +112,8 @@ CONFIRM = option(
 )
 DRY_RUN = flag("dry-run", False, "Print what would be done and why; change nothing.")
 FILE = file(
-    "The backup: its name, a path in the environment's folder, a day (2026-11-23), latest or latest-proven."
+    "The backup: its name, a path in the environment's folder, a day (2026-11-23), latest or latest-proven. "
+    "LOCATION:NAME reads it from an archive location."
 )
 
 

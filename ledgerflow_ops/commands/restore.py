@@ -51,9 +51,11 @@ def _prompt_confirmation(origin: EnvironmentContext, request: RestoreRequest) ->
     """What a person types when asked to confirm that another environment's data go into prod; else empty."""
     from ledgerflow_ops.core.restore.restore_plan import needs_confirmation
     from ledgerflow_ops.operations import catalog
+    from ledgerflow_ops.operations.archive.sources import sources_of
 
     try:
-        manifest = catalog.entry(origin, catalog.find(origin, request.file)).manifest
+        at, name = next(sources_of(origin, request.file))
+        manifest = catalog.entry(at, name).manifest
     except LedgerError:
         return ""
     if not needs_confirmation(request, manifest):

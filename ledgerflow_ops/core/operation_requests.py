@@ -21,7 +21,7 @@ ENVIRONMENT_FIELD_HELP = (
 
 FILE_FIELD_HELP = (
     "A backup: its file's name as the asset catalog lists it, a day such as 2026-11-30 (the newest of that "
-    "day), latest, or latest-proven."
+    "day), latest, or latest-proven. LOCATION:name reads it from that archive location."
 )
 """What the page says of a field that names a backup."""
 CONFIRM_FIELD_HELP = "The environment's name once more, where the operation says that it asks for it."

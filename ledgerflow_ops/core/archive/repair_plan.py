@@ -8,11 +8,13 @@ from ledgerflow_ops.core.archive.copies import CopyState, PlacedCopy
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """One copy to repair: of the backup `name` in `target`. `sources` are the places of good copies, in the
-    order in which they are tried; without one nothing can be done. `why` is what is wrong with it.
+    """One copy to repair: of the backup whose dump is `file`, in `target`. `why` is what is wrong with it.
+
+    `sources` are the places of good copies, in the order in which they are tried; without one nothing can be
+    done.
     """
 
-    name: str
+    file: str
     target: str
     why: str
     sources: tuple[str, ...]
@@ -25,19 +27,19 @@ class Repair:
     def sentence(self) -> str:
         """The plan for this copy, for people."""
         if not self.possible:
-            return f"{self.name}.dump in {self.target} is bad ({self.why}), and no good copy of it is known."
-        return f"{self.name}.dump in {self.target} is bad ({self.why}): from {self.sources[0]}."
+            return f"{self.file} in {self.target} is bad ({self.why}), and no good copy of it is known."
+        return f"{self.file} in {self.target} is bad ({self.why}): from {self.sources[0]}."
 
 
 def plan_repairs(backups: Iterable[tuple[str, Sequence[PlacedCopy]]]) -> list[Repair]:
-    """The copies to repair, of pairs of a backup's name and its copies in all places, the primary first.
+    """The copies to repair, of pairs of a dump's file and its copies in all places, the primary first.
 
     Only a copy that is bad is repaired: a missing one is made by the archive's run or by a backfill. A copy
     that is only not proven is no source.
     """
     return [
-        Repair(name, copy.place.name, copy.note or "its files are not what its manifest commits", good)
-        for name, copies in backups
+        Repair(file, copy.place.name, copy.note or "its files are not what its manifest commits", good)
+        for file, copies in backups
         for good in [tuple(copy.place.name for copy in copies if copy.state is CopyState.GOOD)]
         for copy in copies
         if copy.state is CopyState.BAD

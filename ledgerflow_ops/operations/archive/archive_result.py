@@ -28,6 +28,8 @@ class LocationResult:
     copied: dict[str, int] = field(default_factory=dict)
     failed: dict[str, LedgerError] = field(default_factory=dict)
     trouble: LedgerError | None = None
+    files: dict[str, str] = field(default_factory=dict)
+    """The dump's file of each backup."""
 
     def problem_of(self, name: str) -> LedgerError | None:
         """Why the backup of this name is not in the location though it should be; None where it is."""
@@ -50,9 +52,9 @@ class LocationResult:
         return decision.reason if decision else "nothing to do"
 
     def as_json(self) -> dict[str, Any]:
-        failed = {f"{name}.dump": error.message for name, error in self.failed.items()}
+        failed = {self.files.get(name, name): error.message for name, error in self.failed.items()}
         trouble = self.trouble.message if self.trouble else None
-        copied = [f"{name}.dump" for name in self.copied]
+        copied = [self.files.get(name, name) for name in self.copied]
         sent = sum(self.copied.values())
         return {
             "location": self.location,

@@ -117,6 +117,7 @@ def _archive_to(
 ) -> LocationResult:
     """Copy what one location lacks, in bounded time."""
     result = LocationResult(place_name(at))
+    result.files = {entry.name.stem: entry.name.dump for entry in entries}
     try:
         _bounded(env, at, lambda heartbeat: _LocationRun(env, at, result, heartbeat).carry_out(entries))
     except LedgerError as error:
@@ -164,7 +165,7 @@ class _LocationRun:
                 self._copy(decision)
 
     def _copy(self, decision: CopyDecision) -> None:
-        name = BackupName(decision.name)
+        name = BackupName(decision.name).among(self.env.store.taken)
         try:
             with hold_backup(self.env, name, "archive"):
                 manifest = catalog.read_manifest(self.env, name)

@@ -86,9 +86,9 @@ def _state(at: EnvironmentContext, name: BackupName, digest: str) -> tuple[CopyS
     if not store.reachable():
         return CopyState.UNKNOWN, f"{store.home} is not there"
     if not store.taken(name.manifest):
-        begun = store.taken(name.dump) or store.taken(name.globals)
+        begun = any(store.taken(file) for both in name.both for file in (both.dump, both.globals))
         return (CopyState.INCOMPLETE if begun else CopyState.MISSING), ""
-    entry = catalog.entry(at, name)
+    entry = catalog.entry(at, name.among(store.taken))
     if entry.unread:
         return CopyState.UNKNOWN, entry.problem
     if digest and entry.manifest and entry.manifest.digest != digest:

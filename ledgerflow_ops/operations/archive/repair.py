@@ -55,9 +55,9 @@ def plan(env: EnvironmentContext, file: str = "") -> list[Repair]:
     env.ctx.reporter.step(Step.PLAN)
     ats = env.locations()
     if not file:
-        return plan_repairs((name.stem, _known_copies(env, name)) for name in all_names(ats))
+        return plan_repairs((name.dump, _known_copies(env, name)) for name in all_names(ats))
     name = _named(ats, file)
-    return plan_repairs([(name.stem, [_read_copy(env, at, name) for at in ats])])
+    return plan_repairs([(name.dump, [_read_copy(env, at, name) for at in ats])])
 
 
 def repair(env: EnvironmentContext, repairs: Sequence[Repair]) -> RepairResult:
@@ -120,7 +120,7 @@ def _read_copy(env: EnvironmentContext, at: EnvironmentContext, name: BackupName
 
 def _repair(env: EnvironmentContext, planned: Repair) -> str:
     """Repair one copy from the first source that holds; returns what was done, in words."""
-    name, target = BackupName(planned.name), _at(env, planned.target)
+    name, target = BackupName.of(planned.file), _at(env, planned.target)
     failures = list[LedgerError]()
     with _writing_lock(env, target), hold_backup(env, name, "repair"):
         for source in planned.sources:

@@ -8,7 +8,8 @@ from typing import Protocol
 
 from ledgerflow_ops.core.catalog.catalog import CatalogEntry
 from ledgerflow_ops.core.catalog.manifest import Manifest
-from ledgerflow_ops.core.errors import BadBackup, Busy, Refused
+from ledgerflow_ops.core.catalog.naming import DUMP
+from ledgerflow_ops.core.errors import BadBackup, Busy, LedgerError, Refused
 from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.core.presentation import journal_view
 from ledgerflow_ops.core.presentation.journal_view import EntryFilter
@@ -61,14 +62,14 @@ def folder_source(env: EnvironmentContext, day: date) -> SourceOptions:
 
 def archive_source(env: EnvironmentContext, day: date) -> SourceOptions:
     """Backups in the archive locations."""
-    archives = env.locations()[1:]
+    archives = [at for at in env.locations()[1:] if _can_be_read(at)]
     settings = env.settings
     begin = "" if settings.is_scheduled else f"set scheduled = true for {env.environment}, "
     hint = Hint(
         f"For the next time: {begin}keep ",
         make("up"),
         f" running, and the machine awake at {settings.schedule:%H:%M} {settings.time_zone}"
-        + ("." if archives else "; and set archive_roots to where copies are kept."),
+        + ("." if archives else "; and set archive locations, where copies are kept (docs/archive.md)."),
     )
     offers = [
         BackfillOption(
@@ -85,6 +86,16 @@ def archive_source(env: EnvironmentContext, day: date) -> SourceOptions:
             " ".join(reason for at in archives for reason in adoption.rejection_reasons(at, day)), hint
         ),
     )
+
+
+def _can_be_read(at: EnvironmentContext) -> bool:
+    """Whether the location answers; one that does not is reported, and the others are asked."""
+    try:
+        at.store.names(DUMP)
+    except LedgerError as error:
+        at.ctx.reporter.say(f"{at.store.location} cannot be read: {error.message}")
+        return False
+    return True
 
 
 def first_day(env: EnvironmentContext) -> date | None:

@@ -40,14 +40,25 @@ class LocatedDump:
 
 
 def recovery_candidates(env: EnvironmentContext) -> list[LocatedDump]:
-    """Every dump of the environment in every location, in the order in which they would be tried."""
+    """Every dump of the environment in every location, in the order in which they would be tried.
+
+    A location that cannot be read is reported and passed over.
+    """
     dumps = [
         (LocatedDump(at, entry), position)
         for position, at in enumerate(env.locations())
-        for entry in catalog.entries(at)
+        for entry in _entries(at)
     ]
     ranks = incidents.trial_order([(dump.entry, position) for dump, position in dumps])
     return [dumps[rank][0] for rank in ranks]
+
+
+def _entries(at: EnvironmentContext) -> list[CatalogEntry]:
+    try:
+        return catalog.entries(at)
+    except LedgerError as error:
+        at.ctx.reporter.say(f"{at.store.location} cannot be searched: {error.message}")
+        return []
 
 
 def refuse_healthy(env: EnvironmentContext, confirmed: str) -> str:
@@ -140,7 +151,9 @@ class _Recovery:
         raise LedgerError(
             f"Nothing is left to restore {self.env.environment} from. Searched: "
             f"{', '.join(self.incident.searched)}.{rejected or ' There was no dump in any of them.'}",
-            hint=Hint("Look for copies elsewhere, name their folders in archive_roots, and run it again."),
+            hint=Hint(
+                "Look for copies elsewhere, name them in archive_roots or [[locations]], and run it again."
+            ),
         )
 
     def _prepared(self, dump: LocatedDump) -> PreparedRestore | None:

@@ -87,14 +87,13 @@ def prepare_restore(
 ) -> PreparedRestore:
     """Verify the backup, inspect the target, and make the plan. Only the backup's proof is written.
 
-    `origin` is the backup's location, if it is not its environment's primary folder.
+    `origin` is the backup's location, where it must be that one; else the first in which the backup holds.
 
     Refused (3) when the target is not the environment's own. All other obstacles are in the plan.
     """
     env.ctx.reporter.step(Step.PLAN)
     inspected = inspect_target(env)
-    origin = origin or env.ctx.env(request.origin)
-    candidate = examined_candidate(origin, request)
+    origin, candidate = examined_candidate(origin or env.ctx.env(request.origin), request)
     spaces = inspected.required_space(candidate.manifest, force=request.force) if candidate.manifest else []
     ident = new_id(env.ctx.clock(), secrets.token_hex(2))
     manifest = candidate.manifest
@@ -119,7 +118,7 @@ def restore(env: EnvironmentContext, request: RestoreRequest) -> RestoreResult:
     LedgerError (1), BadBackup (4) or CannotJudge (5) when it fails on the way: the live database is
     then as it was. A result whose checks are bad has taken place; `make rollback` undoes it.
     """
-    ctx, origin = env.ctx, env.ctx.env(request.origin)
+    ctx = env.ctx
     with (
         journal.recorded(env, "restore") as note,
         locks.environment_lock(ctx.settings.state_dir, env.environment, "restore", ctx.clock()),
@@ -127,7 +126,9 @@ def restore(env: EnvironmentContext, request: RestoreRequest) -> RestoreResult:
         note["file"] = request.file
         leftover_sweep.sweep_before_operation(env)
         restore_leftovers.sweep(env)
-        restored = carry_out_restore(env, prepare_restore(env, request, origin))
+        prepared = prepare_restore(env, request)
+        note["location"] = prepared.origin.store.location
+        restored = carry_out_restore(env, prepared)
         note |= restored.journal_fields
         return restored
 

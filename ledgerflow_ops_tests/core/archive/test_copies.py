@@ -70,8 +70,8 @@ def test_a_bad_copy_is_repaired_from_each_good_one_in_order_and_from_no_other() 
         PRIMARY, USB, CLOUD, primary=CopyState.UNPROVEN, usb=CopyState.BAD, cloud=CopyState.UNKNOWN
     )
     missing = copies(PRIMARY, USB, usb=CopyState.MISSING)
-    first, second = plan_repairs([("a", bad), ("b", alone), ("c", missing)])
-    assert (first.name, first.target, first.sources) == ("a", "primary", ("usb", "cloud"))
+    first, second = plan_repairs([("a.dump", bad), ("b.dump", alone), ("c.dump", missing)])
+    assert (first.file, first.target, first.sources) == ("a.dump", "primary", ("usb", "cloud"))
     assert first.sentence.startswith("a.dump in primary is bad (")
     assert first.sentence.endswith("): from usb.")
     assert not second.possible
