@@ -13,10 +13,11 @@ LockMode = Literal["governance", "compliance", "off"]
 @dataclass(frozen=True, slots=True)
 class CredentialSource:
     """Where the credentials are: in the file, else in the environment's variables, else (`sdk`) wherever the
-    provider's own library finds them. They are read when they are needed, and again each minute."""
+    provider's own library finds them. They are read when they are needed, and again after `kept` seconds."""
 
     file: Path | None = None
     sdk: bool = False
+    kept: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)

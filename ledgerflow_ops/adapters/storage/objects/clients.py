@@ -71,15 +71,15 @@ def _opened(bucket: Bucket, reached_by: object, whole: timedelta, idle: timedelt
         options |= {"aws_endpoint_url_s3": bucket.service}
     if bucket.region:
         options |= {"region": bucket.region}
-    # A copy is exclusive only as the last step of a multipart upload.
-    provider = s3_provider(bucket)
-    return S3Store(bucket.name, copy_if_not_exists="multipart", credential_provider=provider, **options)
+    options |= {"credential_provider": s3_provider(bucket)}
+    # A copy is exclusive only as the last step of a multipart upload. The server checks the SHA-256.
+    return S3Store(bucket.name, copy_if_not_exists="multipart", checksum_algorithm="SHA256", **options)
 
 
 def boto_client(bucket: Bucket) -> Any:
     """A boto3 client for S3, for what obstore has no call for: a new one each time, with the present keys.
 
-    Each part's SHA-256 is signed with it, so that the server refuses a part that arrives altered.
+    Its own checksums are left out: over TLS it sends them in a form that not every server knows.
     """
     from botocore.config import Config
 
@@ -87,7 +87,7 @@ def boto_client(bucket: Bucket) -> Any:
         connect_timeout=bucket.timeouts.connect,
         read_timeout=bucket.timeouts.idle,
         retries={"total_max_attempts": _RETRIES + 1, "mode": "standard"},
-        s3={"addressing_style": "path" if bucket.service else "auto", "payload_signing_enabled": True},
+        s3={"addressing_style": "path" if bucket.service else "auto"},
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )

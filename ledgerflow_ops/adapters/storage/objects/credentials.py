@@ -16,9 +16,6 @@ from ledgerflow_ops.core.hints import Hint
 if TYPE_CHECKING:
     from obstore.store import AzureCredential, S3Credential
 
-_KEPT = timedelta(seconds=60)
-"""After this time the source is read again: a file may have been renewed."""
-
 
 def read_variables(bucket: Bucket) -> Variables:
     """The variables in the credentials' file, else those of the environment. Denied if it cannot be read."""
@@ -52,19 +49,19 @@ def s3_provider(bucket: Bucket) -> "Callable[[], S3Credential]":
 
         def of_session() -> "S3Credential":
             keys = found.get_frozen_credentials()
-            return _s3_credential(keys.access_key, keys.secret_key, keys.token)
+            return _s3_credential(bucket, keys.access_key, keys.secret_key, keys.token)
 
         return of_session
     s3_keys(bucket)
-    return lambda: _s3_credential(*s3_keys(bucket))
+    return lambda: _s3_credential(bucket, *s3_keys(bucket))
 
 
-def _s3_credential(key: str, secret: str, token: str | None) -> "S3Credential":
+def _s3_credential(bucket: Bucket, key: str, secret: str, token: str | None) -> "S3Credential":
     return {
         "access_key_id": key,
         "secret_access_key": secret,
         "token": token or None,
-        "expires_at": _expiry(),
+        "expires_at": _expiry(bucket),
     }
 
 
@@ -132,8 +129,8 @@ def _azure_sas(variables: Variables) -> str:
 def _azure_credential(bucket: Bucket) -> "AzureCredential":
     variables = read_variables(bucket)
     if key := variables.get("AZURE_STORAGE_ACCOUNT_KEY"):
-        return {"access_key": key, "expires_at": _expiry()}
-    return {"sas_token": _azure_sas(variables), "expires_at": _expiry()}
+        return {"access_key": key, "expires_at": _expiry(bucket)}
+    return {"sas_token": _azure_sas(variables), "expires_at": _expiry(bucket)}
 
 
 def gcs_options(bucket: Bucket) -> dict[str, Any]:
@@ -141,5 +138,6 @@ def gcs_options(bucket: Bucket) -> dict[str, Any]:
     return {"service_account": str(bucket.credentials.file)} if bucket.credentials.file else {}
 
 
-def _expiry() -> datetime:
-    return clock.now() + _KEPT
+def _expiry(bucket: Bucket) -> datetime:
+    """When the source is read again: a file may have been renewed."""
+    return clock.now() + timedelta(seconds=bucket.credentials.kept)

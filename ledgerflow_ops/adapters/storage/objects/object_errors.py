@@ -51,8 +51,11 @@ _SERVER_ERROR = 500
 _INSUFFICIENT_STORAGE = 507
 _CODE = re.compile(r"<Code>\s*(\w+)\s*</Code>")
 _STATUS = re.compile(r"status code: (\d{3})|\(code: (\d{3})\)")
-_METADATA = "169.254.169.254"
-"""The address at which a machine in a cloud finds its credentials: nothing answers there anywhere else."""
+_OUT_OF_TIME = "not valid in the specified time frame"
+"""What Azure says of a shared access signature that has expired."""
+_NO_SOURCE = ("169.254.169.254", "credential provider")
+"""In the text of an error where credentials could not be got: the address at which a machine in a cloud finds
+its own, where nothing answers elsewhere; and what obstore calls our own function that reads them."""
 
 
 class _Answer(NamedTuple):
@@ -81,8 +84,8 @@ def translated(where: str, bucket: str) -> Iterator[None]:
 
 
 def _is_foreign(error: Exception) -> bool:
-    module = type(error).__module__
-    return module.startswith(("obstore", "botocore", "boto3")) or isinstance(error, FileNotFoundError)
+    """obstore's writer raises plain OSErrors, and the rest of it FileNotFoundErrors."""
+    return type(error).__module__.startswith(("obstore", "botocore", "boto3")) or isinstance(error, OSError)
 
 
 def explained(error: Exception, where: str, bucket: str) -> LedgerError:
@@ -106,13 +109,13 @@ def _answer(error: Exception) -> _Answer:
 
 
 def _of_credentials(answer: _Answer, text: str, bucket: str) -> LedgerError | None:
-    if answer.is_one(_EXPIRED) or (answer.status == 403 and "time frame" in text):
+    if answer.is_one(_EXPIRED) or (answer.code == "AuthenticationFailed" and _OUT_OF_TIME in text):
         hint = Hint("Renew the location's credentials; then run it again.")
         return CredentialsExpired(f"{bucket}: the credentials have expired.", hint=hint)
     if answer.is_one(_SKEWED):
         hint = Hint("Set this machine's clock: ", make("doctor"), " shows it.")
         return Denied(f"{bucket}: the server's clock and this machine's differ too much.", hint=hint)
-    if answer.is_one(_NO_CREDENTIALS) or (not answer.status and _METADATA in text):
+    if answer.is_one(_NO_CREDENTIALS) or (not answer.status and any(sign in text for sign in _NO_SOURCE)):
         return no_credentials(bucket)
     if answer.is_one(_WRONG):
         hint = Hint("Correct the location's credentials: ledgerflow.example.toml says where they are read.")

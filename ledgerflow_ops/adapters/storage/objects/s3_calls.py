@@ -1,5 +1,7 @@
 """The calls of S3 that obstore does not have: versions, locks, and the parts of a multipart upload."""
 
+import hashlib
+from base64 import b64encode
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -27,11 +29,16 @@ def lock_options(bucket: Bucket, until: datetime | None) -> dict[str, Any]:
     return {"ObjectLockMode": bucket.lock.upper(), "ObjectLockRetainUntilDate": until}
 
 
+def _md5(data: bytes) -> str:
+    """The checksum by which every server of S3 refuses bytes that arrive altered."""
+    return b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
+
+
 def put_locked(bucket: Bucket, key: str, data: bytes, until: datetime) -> None:
     """Create a small object that is locked from its first instant; Refused if the key is taken."""
     with translated(f"{bucket.url}/{key}", bucket.url):
-        options = lock_options(bucket, until)
-        boto_client(bucket).put_object(Bucket=bucket.name, Key=key, Body=data, IfNoneMatch="*", **options)
+        options = {"ContentMD5": _md5(data), "IfNoneMatch": "*", **lock_options(bucket, until)}
+        boto_client(bucket).put_object(Bucket=bucket.name, Key=key, Body=data, **options)
 
 
 def read_protection(bucket: Bucket) -> Protection:
@@ -136,7 +143,8 @@ class MultipartUpload:
 
     def _send(self, number: int, data: bytes) -> str:
         with translated(self._where, self._bucket.url):
-            return str(self._client.upload_part(PartNumber=number, Body=data, **self._names)["ETag"])
+            options = {**self._names, "PartNumber": number, "ContentMD5": _md5(data)}
+            return str(self._client.upload_part(Body=data, **options)["ETag"])
 
     def _wait(self) -> None:
         number, sending = self._running.popleft()
