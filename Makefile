@@ -27,7 +27,7 @@ endif
 
 ##@ Operations on one environment: LEDGER_ENV=dev|test|prod (JSON=1 for one JSON object)
 
-.PHONY: backup backfill verify restore-test restore restore-force rollback recover discard status doctor tools identity rotate pin unpin quarantine archive repair
+.PHONY: backup backfill verify restore-test restore restore-force rollback recover discard status doctor tools identity rotate pin unpin quarantine keys archive repair
 backup: $(READY) ## Take a backup and prove it by restoring it | FILE=name.dump DRILL=0 SEAL=full WHY="…"
 	@$(LEDGERFLOW) backup
 
@@ -66,6 +66,9 @@ unpin: $(READY) ## Remove a backup's pin | FILE=name|latest|day
 
 quarantine: $(READY) ## Move a bad backup aside: no longer a backup, nothing deleted | FILE=name CONFIRM=name UNDO=1 DRY_RUN=1 WHY="…"
 	@$(LEDGERFLOW) quarantine
+
+keys: $(READY) ## Which backups the identity opens; CREATE=1 creates the key of encrypted backups | CREATE=1
+	@$(LEDGERFLOW) keys
 
 archive: $(READY) ## Copy proven backups to the archive locations that lack them | DRY_RUN=1
 	@$(LEDGERFLOW) archive

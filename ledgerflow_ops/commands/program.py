@@ -15,6 +15,7 @@ from ledgerflow_ops.commands import (
     backfill,
     backup,
     doctor,
+    keys,
     quarantine,
     reporting,
     restore,
@@ -34,7 +35,7 @@ SECTIONS = {
     "Restore": restore.COMMANDS,
     "Retention": (*rotate.COMMANDS, *quarantine.COMMANDS),
     "State and history": reporting.COMMANDS,
-    "Settings and protection": doctor.COMMANDS,
+    "Settings and protection": (*doctor.COMMANDS, *keys.COMMANDS),
     "Web page and alerts": servers.COMMANDS,
     "Shell": shell.COMMANDS,
 }

@@ -33,6 +33,7 @@ ON_ONE = frozenset(
         "archive",
         "repair",
         "protect",
+        "keys",
         "status",
     }
 )

@@ -41,7 +41,7 @@ def newest_first(env: EnvironmentContext) -> list[CatalogEntry]:
 def entry(env: EnvironmentContext, name: BackupName, *, remember: bool = True) -> CatalogEntry:
     """The entry of one dump, without reading its bytes.
 
-    `remember` caches its manifest in memory.
+    Its manifest says whether the dump is encrypted, whatever `name` says. `remember` caches it in memory.
     """
     store, manifest, proof, problem = env.store, None, None, ""
     local = not any(store.evicted(file) for file in (name.dump, name.manifest, name.globals))
@@ -49,9 +49,10 @@ def entry(env: EnvironmentContext, name: BackupName, *, remember: bool = True) -
     try:
         if not store.evicted(name.manifest):  # reading it would download it
             manifest = read_manifest(env, name, remember=remember)
+        if manifest and (committed := committed_name(name, manifest)).encrypted != name.encrypted:
+            name, size = committed, store.size(committed.dump) or 0
+            local = local and not any(store.evicted(file) for file in (name.dump, name.globals))
         proof = read_proof(env, name, manifest)
-        if manifest and not store.taken(name.dump):
-            name = committed_name(name, manifest)
         if manifest and manifest.files:
             local = local and not any(store.evicted(facts.file) for facts in manifest.files.archives)
         if manifest and not local:

@@ -12,13 +12,13 @@ from ledgerflow_ops.config import Settings
 from ledgerflow_ops.core.checks import Check, passed, warned
 from ledgerflow_ops.core.counts import count_of
 from ledgerflow_ops.core.environments import Environment
-from ledgerflow_ops.core.hints import Hint, command
+from ledgerflow_ops.core.hints import Hint, command, make
 from ledgerflow_ops.operations.context import EnvironmentContext
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]+@|\bpassword\s*=\s*\S")
 """A password in a URL, or in libpq's keywords and values."""
-_RECIPIENTS = Hint("Set recipients of prod in ledgerflow.toml: docs/encryption.md says how.")
+_RECIPIENTS = Hint(make("keys", Environment.PROD, CREATE=1), " creates a key, and says what to set.")
 _IDENTITIES = Hint(
     "Where backups are to be proven, set identity_file or identity_command: docs/encryption.md says how."
 )

@@ -164,7 +164,7 @@ def _undecrypted(folder: FolderStatus, terminal: Terminal) -> None:
     unopened = [backup for backup in folder.present if backup.undecrypted]
     if unopened:
         count, newest = count_of(len(unopened), "backup is", "backups are"), unopened[0]
-        text = f"{count} proven no further than their hash. {newest.name.dump}: {newest.undecrypted}"
+        text = f"{count} proven no further than by hash. {newest.name.dump}: {newest.undecrypted}"
         terminal.paragraph(text, "yellow", indent=2)
 
 

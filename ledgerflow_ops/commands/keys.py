@@ -1,0 +1,80 @@
+"""The command keys: create the key of an environment's backups, and show which backups it opens."""
+
+import sys
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import click
+
+from ledgerflow_ops.commands.calls import ENV, JSON, Call
+from ledgerflow_ops.commands.command_line import Command, flag
+from ledgerflow_ops.console import Terminal
+from ledgerflow_ops.core.errors import KeyUnavailable
+
+if TYPE_CHECKING:
+    from ledgerflow_ops.operations.context import EnvironmentContext
+    from ledgerflow_ops.operations.keys import BackupKey, NewKey
+
+_SHOWN = 20
+CREATE = flag("create", False, "Create a new identity, where identity_file says.")
+
+
+@click.command(cls=Command, examples=("keys --env prod --create", "keys --env prod"))
+@ENV
+@CREATE
+@JSON
+def keys(create: bool, json: bool) -> None:
+    """Show which backups the identity opens, in every location; with --create, create one first.
+
+    Exit code 5 when an encrypted backup is there that it does not open.
+    """
+    from ledgerflow_ops.operations import keys as operation
+
+    call = Call(json)
+    env = call.env()
+    if create:
+        created = operation.create_key(env)
+        _show_created(env, created, call.terminal)
+        fields = {"identity_file": str(created.file), "recipient": created.recipient, "exit_code": 0}
+        call.terminal.finish({"environment": env.environment, **fields})
+        return
+    found = list(operation.backup_keys(env))
+    code = _show_backups(found, call.terminal)
+    listed = [item.as_json() for item in found]
+    call.terminal.finish({"environment": env.environment, "backups": listed, "exit_code": code})
+    sys.exit(code)
+
+
+def _show_created(env: "EnvironmentContext", created: "NewKey", terminal: Terminal) -> None:
+    terminal.say(f"A new identity is in {created.file}, readable by its owner alone.")
+    terminal.say("  In ledgerflow.toml, where backups are taken and where they are proven:")
+    terminal.say(f"    [environments.{env.environment}]")
+    listed = ", ".join(f'"{one}"' for one in (*env.settings.all_recipients, created.recipient))
+    terminal.say(f"    recipients = [{listed}]")
+    terminal.say(f'    identity_file = "{created.file}"   # only where they are proven')
+    terminal.say(
+        "  Copy the identity NOW to where neither this machine nor the backups are: a password manager, or a "
+        "printed page in a safe. Without it nobody can open a backup.",
+        "bold yellow",
+    )
+
+
+def _show_backups(found: "list[BackupKey]", terminal: Terminal) -> int:
+    """Print which backups open; returns the exit code."""
+    from ledgerflow_ops.operations.keys import Opening
+
+    counts = Counter(item.opening for item in found)
+    for opening, count in sorted(counts.items()):
+        terminal.say(f"{opening}: {count}")
+    closed = [item for item in found if item.opening not in (Opening.PLAIN, Opening.OPENS)]
+    for item in closed[:_SHOWN]:
+        terminal.say(f"  {item.opening}: {item.file} in {item.location}", "yellow")
+    unread = [item for item in found if item.lacks]
+    for item in unread[:_SHOWN]:
+        terminal.say(f"  {item.file}: {', '.join(item.lacks)} cannot read it: it was added later", "yellow")
+    if not found:
+        terminal.say("There is no backup.")
+    return KeyUnavailable.exit_code if closed else 0
+
+
+COMMANDS = (keys,)
