@@ -70,7 +70,7 @@ quarantine: $(READY) ## Move a bad backup aside: no longer a backup, nothing del
 keys: $(READY) ## Which backups the identity opens; CREATE=1 creates the key of encrypted backups | CREATE=1
 	@$(LEDGERFLOW) keys
 
-archive: $(READY) ## Copy proven backups to the archive locations that lack them | DRY_RUN=1
+archive: $(READY) ## Copy proven backups to the archive locations that lack them, and rotate these | DRY_RUN=1 CONFIRM=env
 	@$(LEDGERFLOW) archive
 
 repair: $(READY) ## Replace bad copies of backups, in any location, from good ones | FILE=name DRY_RUN=1 WHY="…"

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 import click
 
 from ledgerflow_ops.adapters.system import deadline, journal_file
-from ledgerflow_ops.commands.calls import DRY_RUN, ENV, FILE, JSON, WHY, Call
+from ledgerflow_ops.commands.calls import CONFIRM, DRY_RUN, ENV, FILE, JSON, WHY, Call
 from ledgerflow_ops.commands.command_line import Command
 from ledgerflow_ops.console import Terminal, clear
 from ledgerflow_ops.core.archive.copy_plan import CopyPlan
@@ -22,10 +22,11 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 
 @click.command(cls=Command, examples=("archive --env prod", "archive --env prod --dry-run"))
 @ENV
+@CONFIRM
 @WHY
 @DRY_RUN
 @JSON
-def archive(why: str, dry_run: bool, json: bool) -> None:
+def archive(confirm: str, why: str, dry_run: bool, json: bool) -> None:
     """Copy each proven backup to the archive locations that lack it, and read it back there.
 
     The nightly backup and `make backup` do so by themselves. With --dry-run it lists what would be copied.
@@ -37,7 +38,7 @@ def archive(why: str, dry_run: bool, json: bool) -> None:
     archiving.require_locations(env)
     if dry_run:
         sys.exit(_show_plans(env, call.terminal))
-    result = _run(env)
+    result = _run(env, confirm)
     clear(env.ctx.reporter)
     fields = _show_result(env, call.terminal, result)
     call.terminal.finish({"environment": env.environment, "run_id": result.run_id, **fields})
@@ -53,19 +54,19 @@ def copy_after_backup(env: EnvironmentContext, terminal: Terminal) -> dict[str, 
     if not env.ctx.settings.locations_of(env.environment):
         return {}
     deadline.start_deadline(env.settings.backup_minutes)
-    result = _run(env)
+    result = _run(env, "")
     clear(env.ctx.reporter)
     return {"archive": {"run_id": result.run_id, **_show_result(env, terminal, result)}}
 
 
-def _run(env: EnvironmentContext) -> FinishedRun:
+def _run(env: EnvironmentContext, confirm: str) -> FinishedRun:
     """The run on the day of the newest proven backup. Refused (3) where nothing is proven."""
     from ledgerflow_ops.operations.archive import archiving
 
     day = archiving.newest_proven_day(env)
     from ledgerflow_ops.defs.terminal_runs import run_job
 
-    return run_job(env, ArchiveRequest(), day)
+    return run_job(env, ArchiveRequest(confirm=confirm), day)
 
 
 def _show_result(env: EnvironmentContext, terminal: Terminal, result: FinishedRun) -> dict[str, Any]:
@@ -86,6 +87,9 @@ def _show_result(env: EnvironmentContext, terminal: Terminal, result: FinishedRu
 def _location_line(location: Mapping[str, Any]) -> tuple[str, str]:
     """What became of one location, and its style."""
     copied, problems = location["copied"], [location["trouble"], *location["failed"].values()]
+    problems.append(location.get("left"))
+    if removed := location.get("removed"):
+        problems.append(f"{count_of(len(removed), 'backup')} removed by its retention")
     done = f"{count_of(len(copied), 'backup')} copied ({format_size(location['bytes'])})" if copied else ""
     told = [text for text in (done, *problems) if text] or ["nothing to copy"]
     return f"  {location['location']}: {'; '.join(told)}", "" if not any(problems) else "yellow"

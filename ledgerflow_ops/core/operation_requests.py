@@ -64,9 +64,10 @@ class DrillRequest(Request):
 
 
 class ArchiveRequest(Request):
-    """Copies of all proven backups to the archive locations that lack them. There is nothing to choose."""
+    """Copies of all proven backups to the archive locations that lack them, and the locations' rotations."""
 
     verb = "archive"
+    confirm: str = Field(default="", description=CONFIRM_FIELD_HELP)
 
 
 class RotateRequest(Request):

@@ -32,7 +32,7 @@ class DrillConfig(DrillRequest, dg.Config):
 
 
 class ArchiveConfig(ArchiveRequest, dg.Config):
-    """Nothing: what is copied follows from the settings."""
+    """What is copied follows from the settings. `confirm`: where a location's rotation asks for it."""
 
 
 class RotationConfig(RotateRequest, dg.Config):

@@ -14,10 +14,12 @@ from ledgerflow_ops.core.catalog.catalog import CatalogEntry, newest_proven
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.errors import BadBackup, LedgerError, Refused
 from ledgerflow_ops.core.hints import Hint, make
+from ledgerflow_ops.core.operation_requests import ArchiveRequest
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.retention.retention_plan import RetentionCandidate
 from ledgerflow_ops.core.sizes import format_size
 from ledgerflow_ops.operations import catalog, journal
+from ledgerflow_ops.operations.archive import location_rotation
 from ledgerflow_ops.operations.archive.archive_result import ArchiveResult, LocationResult
 from ledgerflow_ops.operations.archive.copies import archive_contexts, copy_in, place_name
 from ledgerflow_ops.operations.archive.copying import copy_backup
@@ -26,10 +28,12 @@ from ledgerflow_ops.operations.backup_lock import hold_backup
 from ledgerflow_ops.operations.context import EnvironmentContext
 
 Result = TypeVar("Result")
+_PLAIN = ArchiveRequest()
 
 
-def archive_backups(env: EnvironmentContext) -> ArchiveResult:
-    """Copy each proven backup to each archive location that lacks it; newest first.
+def archive_backups(env: EnvironmentContext, request: ArchiveRequest = _PLAIN) -> ArchiveResult:
+    """Copy each proven backup to each archive location that lacks it, newest first, and rotate the locations
+    that have a retention of their own.
 
     Never an error of a location: what failed is in the result. A location that makes no progress for
     `stall_seconds` is given up. Does not take the environment's lock: a backup may be taken meanwhile.
@@ -37,7 +41,7 @@ def archive_backups(env: EnvironmentContext) -> ArchiveResult:
     with journal.recorded(env, "archive") as note:
         env.ctx.reporter.step(Step.PLAN)
         entries = catalog.newest_first(env)
-        results = tuple(_archive_to(env, at, entries) for at in archive_contexts(env))
+        results = tuple(_archive_to(env, at, entries, request.confirm) for at in archive_contexts(env))
         result = ArchiveResult(env, results, tuple(entry for entry in entries if entry.proven))
         note |= result.as_json()
         if result.troubles:
@@ -113,13 +117,15 @@ def _planned(
 
 
 def _archive_to(
-    env: EnvironmentContext, at: EnvironmentContext, entries: list[CatalogEntry]
+    env: EnvironmentContext, at: EnvironmentContext, entries: list[CatalogEntry], confirmed: str
 ) -> LocationResult:
     """Copy what one location lacks, in bounded time."""
     result = LocationResult(place_name(at))
     result.files = {entry.name.stem: entry.name.dump for entry in entries}
     try:
-        _bounded(env, at, lambda heartbeat: _LocationRun(env, at, result, heartbeat).carry_out(entries))
+        _bounded(
+            env, at, lambda heartbeat: _LocationRun(env, at, result, heartbeat).carry_out(entries, confirmed)
+        )
     except LedgerError as error:
         result.trouble = error
         env.ctx.reporter.say(f"{result.location}: {error.message}")
@@ -144,12 +150,12 @@ class _LocationRun:
     ) -> None:
         self.env, self.at, self.result, self.heartbeat = env, at, result, heartbeat
 
-    def carry_out(self, entries: list[CatalogEntry]) -> None:
+    def carry_out(self, entries: list[CatalogEntry], confirmed: str) -> None:
         self.result.plan = CopyPlan(self.result.location, tuple(_awaited(entries)))
         plan = plan_location(self.env, self.at, entries)
         self.heartbeat()
         self.result.plan = plan
-        if not plan.to_copy:
+        if not plan.to_copy and location_policy(self.at) is None:
             return
         if self.at.store.exists() and not self.at.store.writable():
             self.env.ctx.reporter.say(f"{self.at.store.location} is read-only: nothing is copied to it")
@@ -163,6 +169,16 @@ class _LocationRun:
                 ctx.reporter.say(f"swept {swept} in {self.result.location}: left by an interrupted copy")
             for decision in plan.to_copy:
                 self._copy(decision)
+            self._rotate(confirmed)
+
+    def _rotate(self, confirmed: str) -> None:
+        """Remove what the location's own retention no longer keeps."""
+        self.heartbeat()
+        self.result.removed, self.result.left = location_rotation.rotate(self.env, self.at, confirmed)
+        for file in self.result.removed:
+            self.env.ctx.reporter.say(f"{file}: removed from {self.result.location} by its retention")
+        if self.result.left:
+            self.env.ctx.reporter.say(f"{self.result.location}: {self.result.left}")
 
     def _copy(self, decision: CopyDecision) -> None:
         name = BackupName(decision.name).among(self.env.store.taken)

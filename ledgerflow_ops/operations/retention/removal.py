@@ -38,7 +38,7 @@ def begin_removal(env: EnvironmentContext, manifest: Manifest, decision: Retenti
         reasons=decision.reasons,
         who=ctx.run.who,
         at=ctx.clock(),
-        parts=(_recorded_part(env.store, name, ""), *(part for part in copies if part)),
+        parts=(recorded_part(env.store, name, ""), *(part for part in copies if part)),
     )
     return removal_history.record_removal(env, removal)
 
@@ -98,7 +98,7 @@ def _retire_proof(env: EnvironmentContext, removal: Removal) -> None:
 def _remove_part(env: EnvironmentContext, removal: Removal, part: RemovalPart) -> RemovalPart | None:
     """Remove what can be removed of a part; returns what is left for later, None for nothing."""
     if not part.root:
-        return _remove_files(env, part, iter((Step.REMOVE, Step.REMOVE_REST)))
+        return remove_files(env, part, iter((Step.REMOVE, Step.REMOVE_REST)))
     env.ctx.reporter.step(Step.REMOVE_COPY)
     at = next((at for at in following_locations(env) if at.store.home == part.root), None)
     if at is None:  # no longer configured, or it has a retention of its own now
@@ -107,12 +107,12 @@ def _remove_part(env: EnvironmentContext, removal: Removal, part: RemovalPart) -
     try:
         with locks.location_lock(state_dir, env.environment, name, "rotate", env.ctx.clock()):
             reachable = _reachable_part(env, at, removal, part)
-            return part if reachable is None else _remove_files(at, reachable, iter(()))
+            return part if reachable is None else remove_files(at, reachable, iter(()))
     except Busy:  # a copy is being made there, which may need an archive of files
         return part
 
 
-def _remove_files(at: EnvironmentContext, part: RemovalPart, steps: Iterator[Step]) -> RemovalPart | None:
+def remove_files(at: EnvironmentContext, part: RemovalPart, steps: Iterator[Step]) -> RemovalPart | None:
     """Remove the files of a part in its location; returns what is left for later, None for nothing."""
     for record in part.files:
         if (step := next(steps, None)) is not None:
@@ -153,10 +153,10 @@ def _part_in_location(at: EnvironmentContext, name: BackupName, digest: str) -> 
         return RemovalPart(root=root, looked=False)
     if _digest(at, name) != digest:
         return None
-    return _recorded_part(at.store, name, root)
+    return recorded_part(at.store, name, root)
 
 
-def _recorded_part(store: BackupStore, name: BackupName, root: str) -> RemovalPart:
+def recorded_part(store: BackupStore, name: BackupName, root: str) -> RemovalPart:
     """The files of a backup as they are now. In a further location, `root`, the manifest is one of them."""
     files = [*([name.manifest] if root else []), name.dump, name.globals, name.proof, name.pin]
     records = [record for file in files if (record := _file_record(store, file))]

@@ -11,6 +11,7 @@ from ledgerflow_ops.core.archive.copies import CopyState
 from ledgerflow_ops.core.catalog.files import FilesState
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.catalog.rungs import Rung
+from ledgerflow_ops.core.operation_requests import ArchiveRequest
 from ledgerflow_ops.core.progress import Reporter
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.archive import archiving
@@ -72,8 +73,8 @@ class Archives:
         made = self.primary.add_backup(clock.now() - timedelta(days=ago), rung, files=files)
         return BackupName.of(made.dump.file)
 
-    def archive(self) -> ArchiveResult:
-        return archiving.archive_backups(self.env)
+    def archive(self, confirm: str = "") -> ArchiveResult:
+        return archiving.archive_backups(self.env, ArchiveRequest(confirm=confirm))
 
     def state(self, place: str, name: BackupName) -> CopyState:
         """The state of a copy, compared with the primary folder's manifest."""

@@ -28,9 +28,9 @@ WHERE = [
 """At the first file and copy, at the second, at the second backup, and just before a name is given."""
 
 
-def killed(archives: Archives, what: str, where: str) -> None:
-    """The operation in a process of its own, which is killed at that step."""
-    listed = [{"name": "usb", "kind": "folder", "url": str(archives.root / "usb")}]
+def killed(archives: Archives, what: str, where: str, **usb: int) -> None:
+    """The operation in a process of its own, killed at that step. `usb` are the location's settings."""
+    listed = [{"name": "usb", "kind": "folder", "url": str(archives.root / "usb"), **usb}]
     finished = subprocess.run(
         [sys.executable, "-m", "ledgerflow_ops_tests.fakes.killed", what, where, str(archives.root), NOWHERE],
         cwd=PROJECT,
