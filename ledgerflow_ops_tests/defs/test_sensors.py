@@ -468,6 +468,34 @@ class TestWatch:
         daemon.job("dev_backup", today)
         assert daemon.bench.materialized("dev/dump") == daemon.bench.materialized("dev/drill") == {today}
 
+    def test_what_its_verify_finds_is_one_alert_and_closed_by_a_newer_proven_backup(
+        self, daemon: Daemon, today: str
+    ) -> None:
+        """The watch, the run that it has requested, and the runs' sensor look at the same damage."""
+        daemon.job("dev_backup", today)
+        for watch in ("dev_watch", "runs_watch"):
+            daemon.tick(watch)
+        assert daemon.open == []
+        env = daemon.bench.env(**daemon.asked)
+        [dump] = env.store.names(DUMP)
+        flip_bit(backup_folder_of(env).file(dump))
+        daemon.tick("dev_watch")
+        [wanted, _] = daemon.requested
+        daemon.job("dev_verify", today, False, **wanted.tags)
+        for watch in ("runs_watch", "dev_watch", "runs_watch"):
+            daemon.tick(watch)
+        assert len(daemon.web.alerts) == 1, daemon.web.titles
+        assert dump in daemon.web.alerts[0]["message"]
+        assert "was changed by something else than this system" in daemon.web.alerts[0]["message"]
+
+        quarantine.quarantine(env, dump, "damaged by the test", "")
+        daemon.job("dev_backup", today)
+        for watch in ("dev_watch", "runs_watch"):
+            daemon.tick(watch)
+        assert daemon.open == []
+        assert [title for title in daemon.web.titles if "RESOLVED" in title] == daemon.web.titles[1:]
+        assert len(daemon.web.titles) == 2
+
     def test_does_not_have_a_dump_verified_whose_mode_was_changed(self, daemon: Daemon, today: str) -> None:
         daemon.job("dev_backup", today)
         self.requested(daemon)

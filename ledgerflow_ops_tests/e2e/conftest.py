@@ -7,9 +7,10 @@ import pytest
 
 from ledgerflow_ops_tests.e2e import commands
 from ledgerflow_ops_tests.e2e.commands import Shell
-from ledgerflow_ops_tests.e2e.pages import address, backup, browser, page, session
+from ledgerflow_ops_tests.e2e.pages import address, backup, page, session
 from ledgerflow_ops_tests.fakes import contained as containers
 from ledgerflow_ops_tests.fakes import sandboxes
+from ledgerflow_ops_tests.fakes.browsers import browser
 from ledgerflow_ops_tests.fakes.contained import ContainerSandbox
 from ledgerflow_ops_tests.fakes.engine import Engine
 

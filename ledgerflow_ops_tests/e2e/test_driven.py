@@ -18,13 +18,13 @@ from urllib.parse import quote, urlsplit
 
 import psutil
 import pytest
-from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, expect
 
-from ledgerflow_ops_tests import needs
 from ledgerflow_ops_tests.e2e import commands, web
 from ledgerflow_ops_tests.e2e.commands import PROGRAM, CommandResult, Shell
-from ledgerflow_ops_tests.e2e.pages import OPTIONS, PATIENCE
+from ledgerflow_ops_tests.e2e.pages import PATIENCE
 from ledgerflow_ops_tests.fakes import sandboxes
+from ledgerflow_ops_tests.fakes.browsers import chromium
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -73,12 +73,8 @@ def browser() -> Iterator[Browser]:
 
     It lets pages ask for addresses of this machine, as all browsers did until 2025.
     """
-    chromium = needs.program("chromium", "chromium-browser", "google-chrome")
-    rules = f"--host-resolver-rules=MAP {REBOUND} 127.0.0.1"
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=chromium, args=[*OPTIONS, rules, LENIENT])
+    with chromium(f"--host-resolver-rules=MAP {REBOUND} 127.0.0.1", LENIENT) as found:
         yield found
-        found.close()
 
 
 @pytest.fixture(scope="module")

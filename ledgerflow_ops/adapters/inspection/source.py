@@ -16,7 +16,7 @@ from ledgerflow_ops.adapters.dump import table_locks
 from ledgerflow_ops.adapters.inspection import preload_libraries, standby, table_contents
 from ledgerflow_ops.adapters.inspection.standby import Standby
 from ledgerflow_ops.core import text_encodings
-from ledgerflow_ops.core.catalog.manifest import ObjectDigest, RoleFacts, Seal, Source
+from ledgerflow_ops.core.catalog.manifest import ObjectDigest, RoleFacts, Seal, Source, TableFacts
 from ledgerflow_ops.core.comparison import expressions, public_schema
 from ledgerflow_ops.core.postgres.qualified_names import QualifiedName
 from ledgerflow_ops.core.postgres.session_activity import Watcher
@@ -62,6 +62,7 @@ _WITHOUT_ENCODING = """
 """
 _EXTENSIONS = "SELECT extname, extversion FROM pg_extension WHERE extname <> 'plpgsql' ORDER BY 1"
 
+Moved = Callable[[int, int], object]
 Inventory = list[tuple[str, str, str | None, str]]
 
 
@@ -124,18 +125,25 @@ class SourceContents:
     """The structure of the schema public, as in the inventory; empty if there is no such schema."""
 
 
+def _unreported(_done: int, _total: int) -> None:
+    """Takes the progress where nobody follows it."""
+
+
 def read_seal(connection: Connection, *, full: bool = False) -> Seal:
     """The seal of the database now; `full` also digests the data of every table."""
     return read_contents(connection, full=full).seal
 
 
 def read_contents(
-    connection: Connection, *, full: bool = False, rows: Inventory | None = None
+    connection: Connection, *, full: bool = False, rows: Inventory | None = None, moved: Moved = _unreported
 ) -> SourceContents:
-    """The seal with everything in SourceContents. `rows` is the inventory, if it has been read already."""
+    """The seal with everything in SourceContents. `rows` is the inventory, if it has been read already.
+
+    `moved` is told, after each table, how many bytes of all tables have been read, as on the server's disk.
+    """
     rows = read_inventory(connection) if rows is None else rows
     return SourceContents(
-        _seal(connection, _digests(rows, "object"), full=full),
+        _seal(connection, _digests(rows, "object"), moved, full=full),
         tuple(name for name, _, _, sort in rows if sort == "note"),
         frozenset(name for name, _, _, sort in rows if sort == "extended"),
         _digests(rows, "earlier"),
@@ -150,20 +158,23 @@ def read_inventory(connection: Connection) -> Inventory:
     return connection.execute(_inventory_query()).fetchall()
 
 
-def _seal(connection: Connection, objects: dict[str, ObjectDigest], *, full: bool) -> Seal:
+def _seal(connection: Connection, objects: dict[str, ObjectDigest], moved: Moved, *, full: bool) -> Seal:
     shapes = table_contents.table_shapes(connection)
-    digests = (
-        {shape.name.key: table_contents.digest_table(connection, shape).digest for shape in shapes}
-        if full
-        else None
-    )
+    digests, tables, done = dict[str, str](), dict[str, TableFacts](), 0
+    total = sum(shape.size for shape in shapes)
+    for shape in shapes:
+        if full:
+            digests[shape.name.key] = table_contents.digest_table(connection, shape).digest
+        tables[shape.name.key] = table_contents.count_table(connection, shape)
+        done += shape.size
+        moved(done, total)
     return Seal(
-        tables={shape.name.key: table_contents.count_table(connection, shape) for shape in shapes},
+        tables=tables,
         sequences=tuple(QualifiedName(*row).key for row in connection.execute(_SEQUENCES)),
         objects=objects,
         extensions=dict(connection.execute(_EXTENSIONS).fetchall()),
         roles=read_roles(connection),
-        content=digests,
+        content=digests if full else None,
     )
 
 

@@ -219,7 +219,7 @@ class _Backup:
         self.report.step(Step.SEAL)
         with self.watch.phase("seal"):
             sealed = snapshot_seal.take_seal(
-                snapshot, opening.inventory, opening.sequences, full=ready.full_seal
+                snapshot, opening.inventory, opening.sequences, self.report.moved, full=ready.full_seal
             )
         streamed, dumped = self._dump(ready, opening, name, sealed)
         with self.watch.phase("table of contents"), memory_files.readable_path(streamed.head) as head:

@@ -35,11 +35,19 @@ class SnapshotSeal:
 
 
 def take_seal(
-    snapshot: Snapshot, rows: Inventory, sequences: dict[str, SequenceReading], *, full: bool
+    snapshot: Snapshot,
+    rows: Inventory,
+    sequences: dict[str, SequenceReading],
+    moved: Callable[[int, int], object],
+    *,
+    full: bool,
 ) -> SnapshotSeal:
-    """The seal of the database in its snapshot. Inventory and sequences have been read already."""
+    """The seal of the database in its snapshot. Inventory and sequences have been read already.
+
+    `moved` is told how many bytes of how many have been read.
+    """
     connection = snapshot.connection
-    contents = source.read_contents(connection, full=full, rows=rows)
+    contents = source.read_contents(connection, full=full, rows=rows, moved=moved)
     non_table = NonTableObjects(sequences, *non_table_objects.read_large_objects(connection, full=full))
     return SnapshotSeal(
         contents.seal,

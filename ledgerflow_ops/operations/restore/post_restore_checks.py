@@ -96,7 +96,8 @@ def _samples(database: Database, manifest: Manifest) -> Iterator[Check]:
     if different:
         yield failed("samples", "samples", "\n".join(["Row counts differ:", *different]), _UNDO)
     else:
-        yield passed("samples", f"The {len(largest)} largest tables have their rows.")
+        tables = count_of(len(largest), "large table has its", "large tables have their")
+        yield passed("samples", f"{tables} rows.")
 
 
 def _application(check: str) -> Check:

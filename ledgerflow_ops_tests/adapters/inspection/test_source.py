@@ -57,6 +57,20 @@ def test_what_is_committed_after_the_snapshot_is_neither_in_the_seal_nor_in_the_
     assert after.tables["public.django_migrations"].rows == 0
 
 
+@pytest.mark.parametrize("full", [False, True])
+def test_how_much_has_been_read_is_reported_after_each_table(database: Database, full: bool) -> None:
+    """In bytes of all tables, so that the rest of the time can be computed, also where one table is large."""
+    reported = list[tuple[int, int]]()
+    with source.snapshot(database) as snapshot:
+        seal = source.read_contents(
+            snapshot.connection, full=full, moved=lambda done, total: reported.append((done, total))
+        ).seal
+    assert len(reported) == len(seal.tables)
+    assert reported == sorted(reported)
+    assert reported[-1][0] == reported[-1][1] > 100_000
+    assert {total for _, total in reported} == {reported[-1][1]}
+
+
 def test_full_digests_and_counts_equal_those_of_the_archives_stream(database: Database) -> None:
     run_statements(
         database,

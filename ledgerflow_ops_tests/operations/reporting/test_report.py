@@ -2,14 +2,13 @@
 
 import base64
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from ledgerflow_ops.core.alerting.findings import Finding, Level
 from ledgerflow_ops.core.catalog.manifest import encode_sealed
@@ -27,7 +26,7 @@ from ledgerflow_ops.operations.monitoring import environment_status
 from ledgerflow_ops.operations.monitoring.disk_space import LocationSpace
 from ledgerflow_ops.operations.reporting import charts, report
 from ledgerflow_ops.operations.reporting.status import Incident, Overview, Status
-from ledgerflow_ops_tests import builders, needs
+from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.builders import NOON, backup_folder_of
 from ledgerflow_ops_tests.e2e.commands import PROGRAM, PROJECT, Shell
 from ledgerflow_ops_tests.fakes import backup_days
@@ -71,8 +70,6 @@ SCROLLED = """() => [document.documentElement, ...document.body.querySelectorAll
 NARROWED = """() => [...document.querySelectorAll('svg.marks')].length === 5
   && [...document.querySelectorAll('svg.marks')].every(it => it.getBoundingClientRect().right <= 390)"""
 
-OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
-
 
 @dataclass
 class Seen:
@@ -83,15 +80,6 @@ class Seen:
     title: str = ""
     asked: list[str] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    chromium = needs.program("chromium", "chromium-browser", "google-chrome")
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=chromium, args=OPTIONS)
-        yield found
-        found.close()
 
 
 def opened(browser: Browser, file: Path, picture: Path | None = None) -> Seen:
