@@ -71,6 +71,8 @@ def pytest_configure(config: pytest.Config) -> None:
         "VERSION",
         "TEXTFILE",
         "PORT",
+        "INTO",
+        "CREATE",
     ):
         os.environ.pop(name, None)
 

@@ -1,13 +1,14 @@
-"""The command keys: create the key of an environment's backups, and show which backups it opens."""
+"""The commands of encrypted backups and of those who come later: keys, recovery-kit."""
 
 import sys
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from ledgerflow_ops.commands.calls import ENV, JSON, Call
-from ledgerflow_ops.commands.command_line import Command, flag
+from ledgerflow_ops.commands.command_line import Command, flag, option
 from ledgerflow_ops.console import Terminal
 from ledgerflow_ops.core.errors import KeyUnavailable
 
@@ -77,4 +78,24 @@ def _show_backups(found: "list[BackupKey]", terminal: Terminal) -> int:
     return KeyUnavailable.exit_code if closed else 0
 
 
-COMMANDS = (keys,)
+@click.command(
+    "recovery-kit",
+    cls=Command,
+    examples=("recovery-kit --env prod", "recovery-kit --env prod --into /mnt/usb"),
+)
+@ENV
+@option("--into", envvar="INTO", default="", metavar="FOLDER", text="Write it there, not beside the backups.")
+@JSON
+def recovery_kit(into: str, json: bool) -> None:
+    """Write a folder that tells a stranger how to restore without this software. It holds no secret."""
+    from ledgerflow_ops.operations.restore import recovery_kit as operation
+
+    call = Call(json)
+    env = call.env()
+    folder = operation.write_kit(env, Path(into).expanduser().absolute() if into else None)
+    call.terminal.say(f"The recovery kit of {env.environment} is in {folder}.", "bold")
+    call.terminal.say("  Keep a copy with the key's copy, and print README.md. Write it anew after changes.")
+    call.terminal.finish({"environment": env.environment, "folder": str(folder), "exit_code": 0})
+
+
+COMMANDS = (keys, recovery_kit)

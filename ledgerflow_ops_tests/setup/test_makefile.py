@@ -19,7 +19,7 @@ MAKE = shutil.which("make") or "make"
 OPERATIONS = (
     *("backup", "backfill", "verify", "restore-test", "status", "doctor", "tools", "identity", "up", "down"),
     *("alert-test", "watchdog"),
-    *("rotate", "pin", "unpin", "quarantine", "keys"),
+    *("rotate", "pin", "unpin", "quarantine", "keys", "recovery-kit"),
     *("journal", "report", "metrics"),
 )
 TARGETS = (*OPERATIONS, "test", "bench", "lint", "help", "version")
