@@ -106,8 +106,9 @@ class Engine:
 
 
 def clients() -> list[Path]:
-    """Every docker client of this machine: releases differ in what they send."""
-    found = [shutil.which("docker"), *("/usr/local/bin/docker", "/usr/bin/docker")]
+    """Every docker client of this machine: releases differ in what they send. TESTS_DOCKER's comes first."""
+    found = [os.environ.get("TESTS_DOCKER"), shutil.which("docker")]
+    found += ["/usr/local/bin/docker", "/usr/bin/docker"]
     return list(dict.fromkeys(Path(path) for path in found if path and os.access(path, os.X_OK)))
 
 
@@ -133,8 +134,9 @@ def engine(image_file: Path | None = None, daemon: str = _DAEMON) -> Iterator[En
 
 
 def plugin() -> Path:
-    """Compose, from the wheel that brings it."""
-    program = Path(sysconfig.get_path("scripts")) / "docker-compose"
+    """Compose, from the wheel that brings it; TESTS_COMPOSE names another release's program."""
+    own = Path(sysconfig.get_path("scripts")) / "docker-compose"
+    program = Path(os.environ.get("TESTS_COMPOSE") or own)
     if not program.exists():
         needs.missing("there is no docker-compose in this environment")
     return program
