@@ -1,6 +1,6 @@
 """Decides whether a judged call may run, by its environment, the newest backup and a confirmation."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -10,6 +10,7 @@ from ledgerflow_ops.guard.effects import DataEffect, Judgement
 from ledgerflow_ops.guard.inside.effects import Effect
 
 ENVIRONMENTS = ("dev", "test", "prod")
+_LABEL = Hint("Label its container or volume: com.ledgerflow.environment=dev (or test, or prod).")
 
 
 class Answer(StrEnum):
@@ -104,9 +105,7 @@ def _against(judgement: Judgement, context: PermitContext) -> _Against | None:
         return reason, judgement.way_out, Requirement.NOTHING
     if judgement.effect == Effect.READS:
         return None
-    if judgement.effect == Effect.DESTROYS:
-        return _against_destroying(judgement.impacts, context)
-    return _against_uncertain(judgement.impacts, context)
+    return _against_effects([it for it in judgement.impacts if it.effect == judgement.effect], context)
 
 
 def _wrong_environment(judgement: Judgement, context: PermitContext) -> _Against | None:
@@ -136,39 +135,24 @@ def _wrong_environment(judgement: Judgement, context: PermitContext) -> _Against
     return None
 
 
-def _against_destroying(impacts: Iterable[DataEffect], context: PermitContext) -> _Against | None:
-    worst = [impact for impact in impacts if impact.effect == Effect.DESTROYS]
-    first = worst[0]
-    if context.environment == "prod":
-        return (
-            f"In prod a known loss is refused: {first.what}.",
-            first.safe.within(first.environment),
-            Requirement.NOTHING,
-        )
-    for impact in worst:
-        if not impact.environment:
-            return (
-                f"{_said(impact)}, and its environment cannot be determined, so there is no backup to check.",
-                impact.safe,
-                Requirement.NOTHING,
-            )
-    return _without_backup(worst, context, must_match=True) or _unconfirmed(first, context)
+def _against_effects(impacts: list[DataEffect], context: PermitContext) -> _Against | None:
+    """The objection to effects of one kind, known losses or what cannot be known.
 
-
-def _against_uncertain(impacts: Iterable[DataEffect], context: PermitContext) -> _Against | None:
-    """A fresh proven backup insures what cannot be known; in prod the environment's name is typed as well."""
-    impacts = list(impacts)
+    Both need a backup. The environment's name is typed for a known loss, and in prod; there none is allowed.
+    """
+    first, known = impacts[0], impacts[0].effect == Effect.DESTROYS
+    if known and context.environment == "prod":
+        reason = f"In prod a known loss is refused: {first.what}."
+        return reason, first.safe.within(first.environment), Requirement.NOTHING
     for impact in impacts:
         if not impact.environment:
-            return (
-                f"{_said(impact)}, and its environment cannot be determined, so no backup can insure it.",
-                Hint("Label its container or volume: com.ledgerflow.environment=dev (or test, or prod)."),
-                Requirement.NOTHING,
-            )
-    lacking = _without_backup(impacts, context, must_match=False)
-    if lacking or context.environment != "prod":
+            so = "there is no backup to check" if known else "no backup can insure it"
+            reason = f"{_said(impact)}, and its environment cannot be determined, so {so}."
+            return reason, impact.safe if known else _LABEL, Requirement.NOTHING
+    lacking = _without_backup(impacts, context, must_match=known)
+    if lacking or not (known or context.environment == "prod"):
         return lacking
-    return _unconfirmed(impacts[0], context)
+    return _unconfirmed(first, context)
 
 
 def _without_backup(

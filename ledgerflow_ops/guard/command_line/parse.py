@@ -6,7 +6,7 @@ after `=`, `--` ends the options, and if the rest is a program its options are i
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from types import MappingProxyType
 
@@ -108,7 +108,7 @@ def parse(program: str, words: Sequence[str]) -> Call:
     try:
         if program == "docker-compose":
             call = _compose(Call(program, typed), typed, STANDALONE)
-            return _with(call, engine=tuple(_engine_words(call.chosen)))
+            return replace(call, engine=tuple(_engine_words(call.chosen)))
         return _docker(program, typed)
     except Unparsed as why:
         return Call(program, typed, trouble=str(why))
@@ -124,7 +124,7 @@ def _docker(program: str, typed: tuple[str, ...]) -> Call:
     read = _read(DOCKER, typed)
     call = Call(program, typed, engine=_words(typed[: read.used]), chosen=read.values)
     if read.help or not read.operands:
-        return _with(call, verb="help")
+        return replace(call, verb="help")
     first, *rest = read.operands
     if first == "compose":
         return _compose(call, tuple(rest), COMPOSE)
@@ -136,7 +136,7 @@ def _docker(program: str, typed: tuple[str, ...]) -> Call:
 
 def _grouped(call: Call, group: str, rest: Sequence[str]) -> Call:
     if not rest or rest[0] in ("--help", "-h"):
-        return _with(call, verb="help")
+        return replace(call, verb="help")
     if rest[0].startswith("-"):
         raise Unparsed(f"{rest[0]} is between {group} and its command")
     name = f"{group} {rest[0]}"
@@ -146,11 +146,11 @@ def _grouped(call: Call, group: str, rest: Sequence[str]) -> Call:
 def _compose(call: Call, words: tuple[str, ...], known: Options) -> Call:
     read = _read(known, words)
     # Compose reads its own options once more after docker has read its: those are the project's.
-    call = _with(call, project=_words(words[: read.used]), chosen={**call.chosen, **read.values})
+    call = replace(call, project=_words(words[: read.used]), chosen={**call.chosen, **read.values})
     if "--" in words[: read.used]:
         raise Unparsed("-- stands before Compose's command")
     if read.help or not read.operands:  # --version before a command does not keep Compose from running it
-        return _with(call, verb="help")
+        return replace(call, verb="help")
     name = f"compose {read.operands[0]}"
     return _command(call, SAME_COMMAND.get(name, name), read.operands[1:])
 
@@ -160,20 +160,20 @@ def _command(call: Call, verb: str, words: tuple[str, ...]) -> Call:
     if verb in READING:
         files = tuple(_written(words)) if verb.partition(" ")[0] in WRITING else ()
         options = {"output": files} if files else {}
-        return _with(call, verb=verb, operands=words, options=options, trouble=_misnamed(verb, words))
+        return replace(call, verb=verb, operands=words, options=options, trouble=_misnamed(verb, words))
     known = JUDGED.get(verb)
     if known is None:
         if words == ("--help",):
-            return _with(call, verb="help")
-        return _with(call, verb=verb, operands=words, trouble=f"docker {verb} is not a known command")
+            return replace(call, verb="help")
+        return replace(call, verb=verb, operands=words, trouble=f"docker {verb} is not a known command")
     try:
         read = _read(known, words, SAME_OPTION.get(verb, {}))
     except Unparsed as why:
-        return _with(call, verb=verb, operands=words, trouble=str(why))
+        return replace(call, verb=verb, operands=words, trouble=str(why))
     if read.help:
-        return _with(call, verb="help")
+        return replace(call, verb="help")
     trouble = _misnamed(verb, read.operands)
-    return _with(call, verb=verb, options=read.values, operands=read.operands, trouble=trouble)
+    return replace(call, verb=verb, options=read.values, operands=read.operands, trouble=trouble)
 
 
 def _misnamed(verb: str, operands: tuple[str, ...]) -> str:
@@ -223,11 +223,6 @@ def written_by(output: str) -> list[str]:
     fields = [part.partition("=") for part in output.split(",")]
     found = [text for key, _, text in fields if key.strip().lower() in ("dest", "dir")]
     return found or ([output] if output and output != "-" and "=" not in output else [])
-
-
-def _with(call: Call, **changes: object) -> Call:
-    fields = {name: getattr(call, name) for name in Call.__slots__}
-    return Call(**{**fields, **changes})
 
 
 def _words(words: tuple[str, ...]) -> tuple[str, ...]:
