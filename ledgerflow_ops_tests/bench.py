@@ -2,7 +2,7 @@
 
     make bench                      all of it, on a 1 GB ledger (about ten minutes on two cores)
     make bench ARGS="--gigabytes 0.1 --rounds 1"
-    make bench ARGS="--only sample"   or ledger, docker, sensors, imports, status, anomalies
+    make bench ARGS="--only sample"   or ledger, docker, sensors, imports, status, anomalies, uploads
     make bench ARGS="--only idle"     what `make up` costs at rest (five minutes)
     make bench ARGS="--only setup"    a first `make backup`; only when it is named, for it downloads a lot
 
@@ -44,7 +44,7 @@ from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.verification import drill
 from ledgerflow_ops.operations.verification.examination import Examination
-from ledgerflow_ops_tests import bench_upkeep, builders
+from ledgerflow_ops_tests import bench_objects, bench_upkeep, builders
 from ledgerflow_ops_tests.bench_figures import (
     PROJECT,
     Figure,
@@ -362,6 +362,7 @@ def first(root: Path, rounds: int) -> list[Figure]:
 PARTS: dict[str, Callable[[Path, argparse.Namespace], list[Figure]]] = {
     "docker": lambda _, asked: wrapped(asked.rounds),
     "imports": lambda _, asked: bench_upkeep.imports(asked.rounds),
+    "uploads": lambda root, asked: bench_objects.uploads(root, asked.rounds),
     "anomalies": lambda *_: bench_upkeep.anomalies(),
     "status": lambda root, asked: bench_upkeep.status(root, asked.rounds),
     "sensors": lambda root, asked: sensors(root, asked.rounds),

@@ -2,7 +2,6 @@
 
 import io
 import secrets
-from collections.abc import Iterator
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -86,7 +85,8 @@ class ObjectFile(NewFile):
 
     def __init__(self, store: "ObjectStore", name: str, codec: Codec) -> None:
         self._store, self._pace = store, Pace(store.bucket.rate)
-        self._buffer, self._upload = bytearray(), None  # type: bytearray, Upload | None
+        self._pieces, self._held = list[memoryview](), 0
+        self._upload: Upload | None = None
         super().__init__(name, codec)
 
     def stat(self) -> FileStat | None:
@@ -102,7 +102,7 @@ class ObjectFile(NewFile):
                 "is committed.",
                 hint=Hint("Read it after it was committed, or keep the primary backups in a folder."),
             )
-        return StoredReader(io.BytesIO(bytes(self._buffer)), self._store.describe(self.name), self._codec)
+        return StoredReader(io.BytesIO(self._waiting()), self._store.describe(self.name), self._codec)
 
     def local_path(self, scratch: Path | None = None) -> AbstractContextManager[Path]:
         if scratch is None:
@@ -110,23 +110,32 @@ class ObjectFile(NewFile):
         return decoded_copy(self.open, scratch / self.name)
 
     def _append(self, data: bytes) -> None:
-        for piece in _pieces(data):
-            self._pace.take(len(piece))
-            self._buffer += piece
-            while len(self._buffer) > self._store.bucket.part:
-                self._send(self._store.bucket.part)
+        view = memoryview(data)
+        while view:
+            room = min(_PIECE, self._store.bucket.part - self._held)
+            if not room:
+                self._send()
+                continue
+            self._pace.take(min(room, len(view)))
+            self._pieces.append(view[:room])
+            self._held += min(room, len(view))
+            view = view[room:]
 
-    def _send(self, count: int) -> None:
+    def _send(self) -> None:
         if self._upload is None:
             self._upload = self._store.begin_upload(self.name)
-        part = bytes(memoryview(self._buffer)[:count])
-        del self._buffer[:count]
+        part = self._waiting()
+        self._pieces, self._held = [], 0
         self._upload.part(part)
+
+    def _waiting(self) -> bytes:
+        """The bytes that have not been sent, at most one part."""
+        return b"".join(self._pieces)
 
     def _sync(self) -> None:
         if self._upload is not None:
-            if self._buffer:
-                self._send(len(self._buffer))
+            if self._held:
+                self._send()
             self._upload.finish()
 
     def _commit(self) -> None:
@@ -140,7 +149,7 @@ class ObjectFile(NewFile):
 
     def _publish(self) -> None:
         if self._upload is None:
-            self._store.create_object(self.name, bytes(self._buffer))
+            self._store.create_object(self.name, self._waiting())
         else:
             self._upload.publish()
 
@@ -156,10 +165,3 @@ class ObjectFile(NewFile):
         super().abandon()
         if self._upload is not None:
             self._upload.close() if self.committed else self._upload.abandon()
-
-
-def _pieces(data: bytes) -> Iterator[memoryview]:
-    """The data in pieces that are small enough to be paced."""
-    view = memoryview(data)
-    for begin in range(0, len(view), _PIECE):
-        yield view[begin : begin + _PIECE]

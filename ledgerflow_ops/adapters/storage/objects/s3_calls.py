@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
+from zlib import crc32
 
 from ledgerflow_ops.adapters.storage.objects.bucket import Bucket, ObjectVersion, Protection
 from ledgerflow_ops.adapters.storage.objects.clients import boto_client
@@ -29,15 +30,11 @@ def lock_options(bucket: Bucket, until: datetime | None) -> dict[str, Any]:
     return {"ObjectLockMode": bucket.lock.upper(), "ObjectLockRetainUntilDate": until}
 
 
-def _md5(data: bytes) -> str:
-    """The checksum by which every server of S3 refuses bytes that arrive altered."""
-    return b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
-
-
 def put_locked(bucket: Bucket, key: str, data: bytes, until: datetime) -> None:
     """Create a small object that is locked from its first instant; Refused if the key is taken."""
     with translated(f"{bucket.url}/{key}", bucket.url):
-        options = {"ContentMD5": _md5(data), "IfNoneMatch": "*", **lock_options(bucket, until)}
+        digest = b64encode(hashlib.sha256(data).digest()).decode()
+        options = {"ChecksumSHA256": digest, "IfNoneMatch": "*", **lock_options(bucket, until)}
         boto_client(bucket).put_object(Bucket=bucket.name, Key=key, Body=data, **options)
 
 
@@ -120,12 +117,11 @@ class MultipartUpload:
     def __init__(self, bucket: Bucket, key: str, until: datetime | None) -> None:
         self._bucket, self._key, self._where = bucket, key, f"{bucket.url}/{key}"
         self._sent: list[dict[str, Any]] = []
-        self._running = deque[tuple[int, Future[str]]]()
+        self._running = deque[Future[dict[str, Any]]]()
         with translated(self._where, bucket.url):
             self._client = boto_client(bucket)
-            begun = self._client.create_multipart_upload(
-                Bucket=bucket.name, Key=key, **lock_options(bucket, until)
-            )
+            options = {"ChecksumAlgorithm": "CRC32", **lock_options(bucket, until)}
+            begun = self._client.create_multipart_upload(Bucket=bucket.name, Key=key, **options)
         self._names = {"Bucket": bucket.name, "Key": key, "UploadId": begun["UploadId"]}
         self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="upload")
 
@@ -139,16 +135,18 @@ class MultipartUpload:
                 f"{self._where}: more than {_MOST_PARTS:,} parts of {len(data):,} bytes.",
                 hint=Hint("S3 takes no more. Keep this backup in a location of another kind."),
             )
-        self._running.append((number, self._pool.submit(self._send, number, data)))
+        self._running.append(self._pool.submit(self._send, number, data))
 
-    def _send(self, number: int, data: bytes) -> str:
+    def _send(self, number: int, data: bytes) -> dict[str, Any]:
+        """Send a part with its CRC-32, so that the server refuses bytes that arrive altered. Stronger digests
+        take a tenth of the time that sending takes, and ours is compared when the copy is read back."""
+        part = {"PartNumber": number, "ChecksumCRC32": b64encode(crc32(data).to_bytes(4, "big")).decode()}
         with translated(self._where, self._bucket.url):
-            options = {**self._names, "PartNumber": number, "ContentMD5": _md5(data)}
-            return str(self._client.upload_part(Body=data, **options)["ETag"])
+            answer = self._client.upload_part(Body=data, **part, **self._names)
+        return {**part, "ETag": answer["ETag"]}
 
     def _wait(self) -> None:
-        number, sending = self._running.popleft()
-        self._sent.append({"PartNumber": number, "ETag": sending.result()})
+        self._sent.append(self._running.popleft().result())
 
     def finish(self) -> None:
         """Wait until all parts are at the server."""
