@@ -29,6 +29,7 @@ from ledgerflow_ops.operations.context import EnvironmentContext, OperationConte
 from ledgerflow_ops.operations.embedded_postgres import dagster_storage
 from ledgerflow_ops.operations.files import files_backup
 from ledgerflow_ops.operations.monitoring import settings_checks
+from ledgerflow_ops.operations.monitoring.bucket_checks import bucket_checks
 from ledgerflow_ops.operations.restore import restore_rights
 from ledgerflow_ops.operations.verification.verify import source_is_real
 
@@ -44,6 +45,9 @@ def examine(ctx: OperationContext, envs: Sequence[EnvironmentContext]) -> list[C
     checks += settings_checks.location_checks(ctx.settings)
     for number in range(len(ctx.settings.archive_folders)):
         checks += _checks_or_error("archive", partial(_archive, ctx, number))
+    for location in ctx.settings.all_locations:
+        if location.kind != "folder":
+            checks += _checks_or_error("archive", partial(bucket_checks, location))
     for env in envs:
         checks += [
             replace(check, hint=check.hint.within(env.environment)) for check in _environment_checks(env)
