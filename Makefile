@@ -137,8 +137,8 @@ quick: $(READY_DEV) ## Lint, types, house rules and all tests that need no serve
 	@$(MAKE) --no-print-directory lint
 	@unset MAKELEVEL; $(VENV)/bin/python -m pytest -q -n 2 --dist worksteal -m "not slow and not server" $(QUICK) $(ARGS)
 
-test: $(READY_DEV) ## Run the tests, three files at a time | ARGS="-x -k word" JOBS=0
-	@unset MAKELEVEL; $(VENV)/bin/python -m pytest -n $(or $(JOBS),3) --dist loadfile --no-loadscope-reorder $(ARGS)
+test: $(READY_DEV) ## Run the tests, four files at a time | ARGS="-x -k word" JOBS=0
+	@unset MAKELEVEL; $(VENV)/bin/python -m pytest -n $(or $(JOBS),4) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 bench: $(READY_DEV) ## Measure against plain pg_dump and pg_restore
 	@$(VENV)/bin/python -m ledgerflow_ops_tests.bench $(ARGS)

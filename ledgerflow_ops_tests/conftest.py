@@ -25,6 +25,9 @@ from ledgerflow_ops_tests.fakes.object_servers import AzureServer, S3Server
 PROJECT = Path(__file__).parents[1]
 _SERVERS = {"embedded", "engine", "s3_server", "azure_server"}
 """The fixtures that start a PostgreSQL, a Docker engine or an object store."""
+_MEMORY = Path("/dev/shm")
+_ENOUGH = 8 << 30
+"""Bytes. The scratch folders of one worker hold less than 1 GB at any time."""
 _FOR_THE_TESTS = ("LEDGERFLOW_SCREENSHOTS", "LEDGERFLOW_REGRESS")
 
 hypothesis_profiles.register()
@@ -91,11 +94,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def session_root() -> Iterator[Path]:
-    """A folder that every account on the machine can pass through (PostgreSQL does not run as root)."""
-    root = Path(tempfile.mkdtemp(prefix="lft-", dir="/tmp"))
+    """A folder that every account on the machine can pass through (PostgreSQL does not run as root).
+
+    In memory, where there is enough of it: hundreds of servers and thousands of synced files are made here.
+    """
+    root = Path(tempfile.mkdtemp(prefix=f"lft-{os.getpid()}-", dir=_scratch_disk()))
     root.chmod(0o711)
     yield root
     shutil.rmtree(root, ignore_errors=True)
+
+
+def _scratch_disk() -> Path:
+    """Where scratch folders are made. Those of runs that were killed are removed from memory first."""
+    if not _MEMORY.is_dir() or not os.access(_MEMORY, os.W_OK):
+        return Path("/tmp")
+    for left in _MEMORY.glob("lft-*-*"):
+        if not psutil.pid_exists(int(left.name.split("-")[1])):
+            shutil.rmtree(left, ignore_errors=True)
+    free = min(shutil.disk_usage(_MEMORY).free, psutil.virtual_memory().available)
+    return _MEMORY if free > _ENOUGH else Path("/tmp")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -22,8 +22,12 @@ def register() -> None:
     settings.load_profile(STEADY)
 
 
+def times(factor: int = _WILD_TIMES) -> int:
+    """How many times as much a test tries that draws its own examples: 1, or `factor` with `wild`."""
+    return factor if settings.get_current_profile_name() == WILD else 1
+
+
 def examples(number: int, suppress_health_check: Collection[HealthCheck] = ()) -> settings:
     """What a test is decorated with that wants another number of examples than 100; `wild` multiplies it."""
-    times = _WILD_TIMES if settings.get_current_profile_name() == WILD else 1
     suppressed = {HealthCheck.too_slow, *suppress_health_check}
-    return settings(max_examples=number * times, suppress_health_check=suppressed)
+    return settings(max_examples=number * times(), suppress_health_check=suppressed)

@@ -127,8 +127,11 @@ def test_a_wiped_partition_is_missing_and_its_file_is_there(
 
 
 @pytest.fixture(scope="module")
-def missed(dev: Shell) -> list[str]:
-    """Two days with backups in the folder that Dagster does not know."""
+def missed(dev: Shell, address: str) -> list[str]:
+    """Two days with backups in the folder that Dagster did not know, adopted by `ledgerflow backfill`.
+
+    By click a backfill is launched in test_page_states.
+    """
     days = []
     for back in (3, 2):
         then = (clock.now() - timedelta(days=back)).timestamp()
@@ -136,32 +139,11 @@ def missed(dev: Shell) -> list[str]:
             builders.env(dev.root, now=partial(datetime.fromtimestamp, then, UTC)), BackupRequest()
         )
         days.append(made.backup_day.isoformat())
-    return days
-
-
-def _are_there(dev: Shell, days: list[str], address: str, asset: str) -> bool:
-    return set(days) <= set(materializations(dev, address, "dev", asset))
-
-
-def test_a_backfill_of_two_missed_days_adopts_what_lies_there(
-    dev: Shell, page: Page, address: str, missed: list[str], pictures: Path
-) -> None:
-    """Materialize… → the range of days → Launch backfill: a run for each day, each day proven."""
-    opened(page, "/assets/dev/drill?view=partitions", "Missing (7)")
-    for asset in ("dump", "drill"):
-        opened(page, f"/assets/dev/{asset}?view=partitions", "No partition selected")
-        page.get_by_role("button", name=re.compile("Materialize")).first.click()
-        days = page.locator("input[placeholder^='ex:']").last  # the dialog's; the page behind it has one too
-        days.fill(f"[{missed[0]}...{missed[-1]}]")
-        days.press("Enter")
-        expect(seen(page, "2 partitions")).to_be_visible()
-        page.get_by_role("button", name="Launch backfill").click()
-        eventually(page, partial(_are_there, dev, missed, address, asset))
-    opened(page, "/assets/dev/drill?view=partitions", "Materialized (3)")
-    expect(seen(page, "Missing (5)")).to_be_visible()
-    taken(page, pictures / "backfilled.png")
+    said = dev.ledgerflow("backfill", "--json", FROM=days[0], TO=days[-1])
+    assert said.code == 0, said.all
     listed = dev.ledgerflow("status", "--json").json["environments"][0]["backups"]
-    assert {one["state"] for one in listed if one["day"] in missed} == {"valid"}
+    assert {one["state"] for one in listed if one["day"] in days} == {"valid"}
+    return days
 
 
 def test_rotation_makes_a_partition_go(

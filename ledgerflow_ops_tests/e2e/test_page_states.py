@@ -102,7 +102,7 @@ def test_a_refused_backfill_leaves_todays_state(
 
 
 def test_a_backfill_of_two_days_that_lie_in_an_archive_turns_green(
-    dev: Shell, page: Page, address: str, backup: CommandResult
+    dev: Shell, page: Page, address: str, backup: CommandResult, pictures: Path
 ) -> None:
     """Another machine has put the copies there; this one knows nothing of those days."""
     [today] = days_ago(backup, 0)
@@ -119,6 +119,7 @@ def test_a_backfill_of_two_days_that_lie_in_an_archive_turns_green(
         backfill(page, asset, *older)
         eventually(page, lambda asset=asset: red_and_green(dev, address, asset)[1] == {today, *older})  # type: ignore[misc]
     opened(page, "/assets/dev/drill?view=partitions", "Materialized (3)")
+    taken(page, pictures / "backfilled.png")
     shown = web.asked(address, LATEST, dev.key(), key={"path": ["dev", "dump"]})
     assert shown["assetOrError"]["assetMaterializations"] == [{"partition": today}]
     assert shown["assetNodes"][0]["assetMaterializations"] == [{"partition": today}]

@@ -21,6 +21,7 @@ from ledgerflow_ops_tests import needs
 MAJORS = (14, 15, 16, 17, 18)
 """Every major version of which there is a server for the tests: see `of_major`."""
 DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
+_TEMPLATE = "sample_template"
 SHELF = Path(sys.prefix) / "postgresql"
 """Where fetched programs are: in the Python environment, for all runs and workers of this tree."""
 
@@ -57,6 +58,18 @@ class Server:
         with database.connect() as connection:
             sample.install(connection)
         return database
+
+    def copy_of_books(self, name: str) -> Database:
+        """As `books`, copied from a database of this server in which the sample is installed once."""
+        with self.database.connect() as connection:
+            present = connection.execute("SELECT FROM pg_database WHERE datname = %s", [_TEMPLATE]).rowcount
+        if not present:
+            self.books(_TEMPLATE)
+        with self.database.connect() as connection:
+            connection.execute(
+                sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(*map(sql.Identifier, (name, _TEMPLATE)))
+            )
+        return self.database.named(name)
 
 
 @contextmanager

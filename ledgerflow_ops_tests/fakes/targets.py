@@ -94,7 +94,7 @@ def sealed_contents(database: Database) -> Seal:
 @contextmanager
 def restore_target(root: Path, server: Server, **fields: Any) -> Iterator[RestoreTarget]:
     """A new target on a server, dropped afterwards with the databases that restores made beside it."""
-    database = server.books(f"books_{secrets.token_hex(4)}")
+    database = server.copy_of_books(f"books_{secrets.token_hex(4)}")
     found = RestoreTarget(Sandbox(root, database, fields), server)
     env = found.env()
     manifest = sandboxes.take_backup(env, BackupRequest(file="first.dump"))

@@ -85,7 +85,11 @@ def _fit_latest(drills: Sequence[DueDrill], order: Sequence[int], capacity: floa
 def _latest(free: Sequence[float], drill: DueDrill, before: int = 0) -> int:
     """The latest of its nights with enough time for it, before `before` if that is given; 0 for none."""
     first = min(drill.nights, before - 1) if before else drill.nights
-    return next((night for night in range(first, 0, -1) if free[night] >= drill.seconds), 0)
+    seconds = drill.seconds
+    for night in range(first, 0, -1):
+        if free[night] >= seconds:
+            return night
+    return 0
 
 
 class _Search:

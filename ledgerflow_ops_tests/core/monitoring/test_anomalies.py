@@ -111,6 +111,20 @@ def test_too_few_days_judge_nothing(plain: list[BackupSummary]) -> None:
             assert not [one for one in shrunk if one.kind == "size"]
 
 
+def test_two_backups_are_enough_to_compare(plain: list[BackupSummary]) -> None:
+    assert one(anomalies.find_anomalies(last(plain[:2], schema="of another version")), "schema")
+    assert anomalies.find_anomalies(plain[:1]) == []
+
+
+def test_a_day_counts_for_two_hundred_days_and_no_longer(plain: list[BackupSummary]) -> None:
+    def days_later(days: int) -> BackupSummary:
+        later = timedelta(days=days)
+        return replace(plain[0], day=plain[0].day + later, recovery_point=plain[0].recovery_point + later)
+
+    assert daily_backups([plain[0], days_later(200)]) == [plain[0], days_later(200)]
+    assert daily_backups([plain[0], days_later(201)]) == [days_later(201)]
+
+
 def test_slow_backups_are_one_thing_however_many_figures_say_so(plain: list[BackupSummary]) -> None:
     slow = anomalies.find_anomalies(last(plain, duration_seconds=plain[-1].duration_seconds * 20 + 60))
     assert {one.kind for one in slow} == {"duration", "throughput"}

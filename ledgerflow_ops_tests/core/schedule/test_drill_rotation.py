@@ -15,7 +15,7 @@ from ledgerflow_ops.core.schedule.drill_rotation import (
     plan_tonight,
     rotation_status,
 )
-from ledgerflow_ops_tests.hypothesis_profiles import examples
+from ledgerflow_ops_tests.hypothesis_profiles import examples, times
 
 NOW = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -194,8 +194,8 @@ def drawn_durations(chance: random.Random) -> list[float]:
 
 @pytest.mark.parametrize("first", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (50, 100))])
 def test_the_advice_is_enough_and_hardly_more_than_that(first: int) -> None:
-    """Fifty configurations of each seed; with `-m slow` four thousand."""
-    count = 50 if first == 0 else 1975
+    """Fifty configurations, slow tests 250 each; with the profile `wild` twenty times as many."""
+    count = (50 if first == 0 else 250) * times()
     spare = []
     for seed in range(first * 100, first * 100 + count):
         chance = random.Random(seed)
