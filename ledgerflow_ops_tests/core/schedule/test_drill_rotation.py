@@ -56,6 +56,10 @@ class TestTonight:
     def test_leaves_out_what_cannot_be_restored_here(self) -> None:
         assert files([replace(kept(1, None), trouble="only in the cloud")]) == []
 
+    def test_what_is_due_tonight_has_no_other_reason(self) -> None:
+        [turn] = plan_tonight([kept(29, 29)], NOW, 30, 60)
+        assert turn.reason == "restored 29 days ago"
+
     def test_is_off_without_a_budget(self) -> None:
         assert files([kept(1, None), kept(2, 99)], minutes=0) == []
 
