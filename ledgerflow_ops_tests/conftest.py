@@ -1,5 +1,6 @@
 """A real PostgreSQL for the session, real files for each test, and nothing left behind."""
 
+import gc
 import os
 import secrets
 import shutil
@@ -90,6 +91,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if _SERVERS & set(getattr(item, "fixturenames", ())):
             item.add_marker("server")
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays to the end: no collection of garbage needs to look at it again."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

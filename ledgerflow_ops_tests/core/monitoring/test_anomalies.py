@@ -112,7 +112,8 @@ def test_too_few_days_judge_nothing(plain: list[BackupSummary]) -> None:
 
 
 def test_two_backups_are_enough_to_compare(plain: list[BackupSummary]) -> None:
-    assert one(anomalies.find_anomalies(last(plain[:2], schema="of another version")), "schema")
+    found = anomalies.find_anomalies(last(plain[:2], schema="of another version"))
+    assert [each.kind for each in found] == ["schema"]
     assert anomalies.find_anomalies(plain[:1]) == []
 
 
