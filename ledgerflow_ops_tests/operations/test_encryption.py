@@ -15,6 +15,7 @@ from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import BadBackup, KeyUnavailable, SettingsError
 from ledgerflow_ops.core.operation_requests import BackupRequest, RestoreRequest
+from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.operations import catalog, summaries
 from ledgerflow_ops.operations.backfill import adoption
 from ledgerflow_ops.operations.restore import restore
@@ -24,7 +25,7 @@ from ledgerflow_ops_tests import needs
 from ledgerflow_ops_tests.builders import backup_folder_of
 from ledgerflow_ops_tests.fakes import age_keys, sandboxes, targets
 from ledgerflow_ops_tests.fakes.age_keys import Key
-from ledgerflow_ops_tests.fakes.sandboxes import Sandbox
+from ledgerflow_ops_tests.fakes.sandboxes import ActionAtStep, Sandbox
 from ledgerflow_ops_tests.fakes.servers import Server
 
 
@@ -203,3 +204,24 @@ def _plain_archives(folder: Path) -> list[Path]:
     """The files below `folder` that begin as an archive of pg_dump."""
     files = (Path(top) / name for top, _, names in os.walk(folder) for name in names)
     return [file for file in files if file.is_file() and file.read_bytes().startswith(b"PGDMP")]
+
+
+def test_a_dump_that_is_altered_after_it_was_read_restores_nothing(
+    root: Path, server: Server, key: Key
+) -> None:
+    """Its last block: pg_restore has all it needs by then, and would be content."""
+    with targets.restore_target(root, server, **key.settings) as field:
+        dump = backup_folder_of(field.env()).path / "first.dump.age"
+
+        def alter() -> None:
+            data = dump.read_bytes()
+            dump.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+
+        alter_at_load = ActionAtStep(at=Step.RESTORE, action=alter)
+        field.drop()
+        with pytest.raises(BadBackup, match="altered or cut"):
+            restore.restore(
+                field.env(alter_at_load), RestoreRequest(environment=Environment.DEV, file="first.dump")
+            )
+        assert alter_at_load.fired
+        assert field.names() == [], "what was loaded so far is gone"
