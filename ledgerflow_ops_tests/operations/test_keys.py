@@ -74,6 +74,9 @@ def test_it_is_listed_which_backups_open_and_who_cannot_read_them(sandbox: Sandb
     }
     none = {item.file: item.opening for item in keys.backup_keys(sandbox.env(recipients=both))}
     assert none["new.dump.age"] is Opening.NO_IDENTITY
+    (*_, unopened) = settings_checks.encryption_checks(env)
+    assert (unopened.cause, unopened.severity) == ("other key", Severity.WARN)
+    assert "does not open 1 backup, as old.dump.age" in unopened.message
     folder = backup_folder_of(env).path
     shutil.copytree(folder, root / "archive" / "dev")
     (folder / "new.dump.age").write_bytes(b"age-encryption.org/v1\n-> X25519 cut")

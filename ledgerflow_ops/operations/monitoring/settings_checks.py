@@ -13,7 +13,9 @@ from ledgerflow_ops.core.checks import Check, passed, warned
 from ledgerflow_ops.core.counts import count_of
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.hints import Hint, command, make
+from ledgerflow_ops.operations import keys
 from ledgerflow_ops.operations.context import EnvironmentContext
+from ledgerflow_ops.operations.keys import Opening
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]+@|\bpassword\s*=\s*\S")
@@ -81,6 +83,9 @@ def encryption_checks(env: EnvironmentContext) -> Iterator[Check]:
     if own and not set(own) & set(recipients):
         text = "The identity that is set here opens none of the new backups: it is no recipient."
         yield warned(name, "wrong identity", text, Hint("Add it to recipients: ", " ".join(own)))
+    if unopened := [item for item in keys.backup_keys(env) if item.opening is Opening.OTHER_KEY]:
+        text = f"The identity here does not open {count_of(len(unopened), 'backup')}, as {unopened[0].file}."
+        yield warned(name, "other key", text, Hint(make("keys", env.environment), " lists them."))
 
 
 def _secret_files(settings: Settings) -> Iterator[Path]:
