@@ -93,7 +93,7 @@ identity: $(READY) ## Show which database the environment is bound to | ACCEPT=1
 
 ##@ Reports: on all environments, or LEDGER_ENV's
 
-.PHONY: journal report metrics
+.PHONY: journal report metrics storage
 journal: $(READY) ## Show what was done, when, by whom and why | SINCE=2026-11-01 or 7d WHAT=backup LAST=20
 	@$(LEDGERFLOW) journal
 
@@ -102,6 +102,9 @@ report: $(READY) ## Write the report, a self-contained page with charts, and pri
 
 metrics: $(READY) ## Print the metrics for Prometheus | TEXTFILE=/path/ledgerflow.prom
 	@$(LEDGERFLOW) metrics
+
+storage: $(READY) ## Show bytes per location, growth, and what retention will free
+	@$(LEDGERFLOW) storage
 
 ##@ Docker: ledger_docker stands in for docker and refuses what would lose data
 

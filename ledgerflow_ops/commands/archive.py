@@ -1,4 +1,4 @@
-"""The commands for archive locations: archive, repair."""
+"""The commands for archive locations: archive, repair, storage."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 import click
 
 from ledgerflow_ops.adapters.system import deadline, journal_file
-from ledgerflow_ops.commands.calls import CONFIRM, DRY_RUN, ENV, FILE, JSON, WHY, Call
+from ledgerflow_ops.commands.calls import ANY_ENV, CONFIRM, DRY_RUN, ENV, FILE, JSON, WHY, Call
 from ledgerflow_ops.commands.command_line import Command
 from ledgerflow_ops.console import Terminal, clear
 from ledgerflow_ops.core.archive.copy_plan import CopyPlan
@@ -175,4 +175,24 @@ def _finish(env: EnvironmentContext, terminal: Terminal, fields: Mapping[str, An
     sys.exit(code)
 
 
-COMMANDS = (archive, repair)
+@click.command(cls=Command, examples=("storage", "storage --env prod --json"))
+@ANY_ENV
+@JSON
+def storage(json: bool) -> None:
+    """Show the bytes in each location, how fast they grow, and what retention will free.
+
+    Growth is what came within the last 30 days and is still there.
+    """
+    from ledgerflow_ops.operations.archive import storage_report
+    from ledgerflow_ops.operations.reporting import storage_screen
+
+    call = Call(json)
+    usages = storage_report.measure_storage(call.envs())
+    clear(call.ctx.reporter)
+    storage_screen.show(usages, call.terminal)
+    code = LedgerError.exit_code if any(usage.trouble for usage in usages) else 0
+    call.terminal.finish({"locations": [usage.as_json() for usage in usages], "exit_code": code})
+    sys.exit(code)
+
+
+COMMANDS = (archive, repair, storage)

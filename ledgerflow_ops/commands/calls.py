@@ -31,7 +31,7 @@ from ledgerflow_ops.core.finished_run import INTERRUPTION
 from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
 
-_READ_ONLY = {"status", "journal", "report", "metrics", "doctor", "safety-check"}
+_READ_ONLY = {"status", "journal", "report", "metrics", "doctor", "safety-check", "storage"}
 """Commands that change nothing and therefore ignore DRY_RUN=1."""
 
 _TIME_LIMITED = {

@@ -114,7 +114,9 @@ class TestEnvironment:
     @pytest.mark.parametrize("name", COMMANDS)
     def test_who_acts_on_one_or_asks_about_one_has_it(self, name: str) -> None:
         known = {option for param in program.commands[name].params for option in param.opts}
-        assert ("--env" in known) == (name in ON_ONE | {"status", "journal", "doctor", "safety-check"})
+        assert ("--env" in known) == (
+            name in ON_ONE | {"status", "journal", "doctor", "safety-check", "storage"}
+        )
 
 
 class TestFlags:

@@ -37,7 +37,7 @@ UNLIMITED: dict[str, tuple[str, ...]] = {
 """Commands of one environment that start no run."""
 FREE = {
     "alert-test", "completion", "doctor", "down", "journal", "metrics", "protect", "report", "safety-check",
-    "tools", "up", "watchdog",
+    "storage", "tools", "up", "watchdog",
 }  # fmt: skip
 """All other commands: they start no run either, and are not called here."""
 

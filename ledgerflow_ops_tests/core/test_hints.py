@@ -19,7 +19,7 @@ _MAKEFILE = (PROJECT / "Makefile").read_text()
 _TARGET = re.compile(r"^([a-z][a-z-]*):[^#\n]*## ([^\n]*)$", re.MULTILINE)
 _SAME_AS = {"restore-force": "restore"}
 """The Makefile says `as restore` of what it takes."""
-_PARTLY_ONE = {"status", "doctor", "journal", "report", "metrics", "safety-check"}
+_PARTLY_ONE = {"status", "doctor", "journal", "report", "metrics", "safety-check", "storage"}
 """Targets that look at all environments, or at the one that is named."""
 
 

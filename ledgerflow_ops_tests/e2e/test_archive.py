@@ -85,3 +85,20 @@ def test_it_is_refused_where_there_is_nothing_to_copy_or_nowhere_to_copy_to(dev:
     nowhere = dev.ledgerflow("archive", LEDGER_LOCATIONS="[]")
     assert nowhere.code == 3
     assert "No archive location is set for dev." in nowhere.errors
+
+
+def test_the_bytes_of_each_location_fit_a_terminal(dev: Shell) -> None:
+    fill(dev, 2)
+    assert dev.ledgerflow("archive").code == 1, "far is away"
+    said = dev.ledgerflow("storage", LEDGER_ENV="")
+    assert said.code == 1
+    assert max(map(len, said.out.splitlines())) <= 100
+    assert f"dev in far: {dev.root / 'far'} is not there." in " ".join(said.out.split())
+    figures = dev.ledgerflow("storage", "--json").json["locations"]
+    assert [(one["location"], one["backups"]) for one in figures] == [
+        ("primary", 2),
+        ("usb", 2),
+        ("far", None),
+    ]
+    repaired = dev.ledgerflow("repair", "--dry-run")
+    assert repaired.code == 0, repaired.all

@@ -19,7 +19,7 @@ from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.retention.retention_plan import RetentionCandidate
 from ledgerflow_ops.core.sizes import format_size
 from ledgerflow_ops.operations import catalog, journal
-from ledgerflow_ops.operations.archive import location_rotation
+from ledgerflow_ops.operations.archive import copies_record, location_rotation
 from ledgerflow_ops.operations.archive.archive_result import ArchiveResult, LocationResult
 from ledgerflow_ops.operations.archive.copies import archive_contexts, copy_in, place_name
 from ledgerflow_ops.operations.archive.copying import copy_backup
@@ -47,6 +47,9 @@ def archive_backups(env: EnvironmentContext, request: ArchiveRequest = _PLAIN) -
         if result.troubles:
             note |= {"result": "failed", "error": "; ".join(error.message for error in result.troubles)}
         env.ctx.reporter.step(Step.JOURNAL)
+        if result.proven:
+            newest = result.proven[0].name
+            copies_record.write_record(env, newest.dump, result.checks(newest), env.ctx.clock())
     return result
 
 

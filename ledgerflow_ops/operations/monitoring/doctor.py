@@ -28,7 +28,7 @@ from ledgerflow_ops.operations.cleanup import leftover_report
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
 from ledgerflow_ops.operations.embedded_postgres import dagster_storage
 from ledgerflow_ops.operations.files import files_backup
-from ledgerflow_ops.operations.monitoring import settings_checks
+from ledgerflow_ops.operations.monitoring import location_checks, settings_checks
 from ledgerflow_ops.operations.monitoring.bucket_checks import bucket_checks
 from ledgerflow_ops.operations.restore import restore_rights
 from ledgerflow_ops.operations.verification.verify import source_is_real
@@ -64,6 +64,7 @@ def _environment_checks(env: EnvironmentContext) -> Iterator[Check]:
     if env.settings.admin_url or first_fatal(source_checks) is None:  # else it is the same error again
         yield from _checks_or_error(f"{env.environment} restore", partial(_restore, env))
     yield from settings_checks.rule_checks(env)
+    yield from location_checks.location_checks(env)
     encryption = partial(settings_checks.encryption_checks, env)
     yield from _checks_or_error(f"{env.environment} encryption", encryption)
     if env.settings.files:

@@ -14,6 +14,8 @@ from ledgerflow_ops.core.presentation.day_status import Health, health_of, worst
 from ledgerflow_ops.core.restore.database_names import SiblingDatabase
 from ledgerflow_ops.core.restore.restore_rights import RestoreRights
 from ledgerflow_ops.operations.alerting import alerts
+from ledgerflow_ops.operations.archive import copies_record
+from ledgerflow_ops.operations.archive.copies_record import CopiesRecord
 from ledgerflow_ops.operations.cleanup import restore_leftovers
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
 from ledgerflow_ops.operations.monitoring import environment_status, health_checks
@@ -58,6 +60,8 @@ class Status:
     previous: tuple[SiblingDatabase, ...] = ()
     server_problem: str = ""
     rights: RestoreRights | None = None
+    copies: CopiesRecord | None = None
+    """What the last run of the archive saw; None before one, and where no archive location is set."""
 
     @property
     def env(self) -> EnvironmentContext:
@@ -105,6 +109,7 @@ class Status:
                 for item in self.previous
             ],
             "restore_rights": self.rights.as_json(self.env.environment) if self.rights else None,
+            "copies": self.copies.as_json() if self.copies else None,
             "backups": folder.backups(),
         }
 
@@ -157,7 +162,8 @@ def _status(env: EnvironmentContext, open_alerts: Sequence[Alert]) -> Status:
         findings = [_unreadable(folder, folder.trouble), *findings]
     own = [alert for alert in open_alerts if alert.finding.environment is env.environment]
     rights = None if unseen else restore_rights.find_restore_rights(env)
-    return Status(folder, _merge_incidents(findings, own), tuple(previous), unseen, rights)
+    copies = copies_record.read_record(env) if env.ctx.settings.locations_of(env.environment) else None
+    return Status(folder, _merge_incidents(findings, own), tuple(previous), unseen, rights, copies)
 
 
 def _merge_incidents(findings: Sequence[Finding], open_alerts: Sequence[Alert]) -> tuple[Incident, ...]:

@@ -76,6 +76,7 @@ def _environment(item: Status, terminal: Terminal, *, alone: bool) -> None:
     if hidden := len(item.incidents) - len(shown):
         more = Hint(f"and {hidden} more: ", make("status", item.env.environment))
         terminal.paragraph(more, "yellow", indent=2)
+    _copies(item, terminal)
     _undecrypted(folder, terminal)
     _restore_rights(item, terminal, hint=alone)
     _kept(item, terminal)
@@ -157,6 +158,19 @@ def _incident(incident: Incident, terminal: Terminal, *, hint: bool) -> None:
     terminal.paragraph(f"{finding.level.upper()}: {finding.message}{since}", _LEVELS[finding.level], indent=2)
     if finding.hint and hint:
         terminal.paragraph(Hint("hint: ", finding.hint), "dim", indent=4)
+
+
+def _copies(item: Status, terminal: Terminal) -> None:
+    """What the last run of the archive saw of the newest proven backup's copies."""
+    if not item.env.ctx.settings.locations_of(item.env.environment) or not item.proven:
+        return
+    copies = item.copies
+    if copies is None or copies.file != item.proven.name.dump:
+        again = Hint("copies: not made yet: ", make("archive", item.env.environment))
+        terminal.paragraph(again, "yellow", indent=2)
+        return
+    good = copies.copied and copies.rule
+    terminal.paragraph(f"copies: {copies.message}", "" if good else "yellow", indent=2)
 
 
 def _undecrypted(folder: FolderStatus, terminal: Terminal) -> None:

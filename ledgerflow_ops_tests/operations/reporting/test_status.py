@@ -38,6 +38,7 @@ _STANDING = {
     "days",
     "room",
     "pins",
+    "copies",
     "quarantine",
     "quarantined",
     "incidents",
