@@ -94,7 +94,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """What was imported and collected stays to the end: no collection of garbage needs to look at it again."""
+    """What was imported and collected stays to the end: no collection of garbage looks at it again."""
     gc.freeze()
 
 
