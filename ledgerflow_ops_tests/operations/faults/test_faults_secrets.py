@@ -15,7 +15,7 @@ from psycopg import sql
 from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.adapters.programs import client_tools
 from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
-from ledgerflow_ops_tests.fakes import commands, programs, sandboxes
+from ledgerflow_ops_tests.fakes import age_keys, commands, programs, sandboxes
 from ledgerflow_ops_tests.fakes.commands import Commands
 from ledgerflow_ops_tests.fakes.sandboxes import Sandbox
 
@@ -161,3 +161,23 @@ def test_what_a_tool_says_of_the_url_is_masked_on_its_way_into_the_records(
     assert finished.code == 1
     assert "clerk_with_a_secret:***@" in finished.words
     _nothing_is_told(terminal, watch, finished.out, finished.errors)
+
+
+def test_an_identity_of_encrypted_backups_is_told_nowhere(terminal: Commands, root: Path) -> None:
+    """Nor by a command that prints it to its errors and fails."""
+    key = age_keys.new_key(root / "key.txt")
+    wrong = f"sh -c 'cat {key.file} >&2; exit 1'"
+    variables = {"LEDGER_DEV_RECIPIENTS": key.recipient, "LEDGER_DEV_IDENTITY_COMMAND": f"cat {key.file}"}
+    with Watch() as watch:
+        done = [terminal.run("backup", "--json", **variables), terminal.run("keys", "--json", **variables)]
+        variables["LEDGER_DEV_IDENTITY_COMMAND"] = wrong
+        failed = terminal.run("restore-test", "--json", **variables)
+    assert [finished.code for finished in done] == [0, 0], done
+    assert done[0].json["proven"] is True
+    assert failed.code == 5
+    assert "identity_command failed (exit code 1)" in failed.words
+    assert "AGE-SECRET-KEY-***" in failed.words
+    secret = key.identity.removeprefix("AGE-SECRET-KEY-1")
+    told = [finished.out + finished.errors for finished in (*done, failed)]
+    told += [*watch.seen, *_files(terminal.sandbox.root).values(), _records(terminal.storage)]
+    assert not any(secret in text for text in told)
