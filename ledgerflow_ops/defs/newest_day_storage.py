@@ -55,9 +55,7 @@ class NewestDayEventLog(PostgresEventLogStorage):
         last = {
             record.asset_entry.asset_key: record.asset_entry.last_materialization_record for record in records
         }
-        days = self._newest_materialized_days(
-            [key for key, made in last.items() if made and made.partition_key]
-        )
+        days = self._newest_materialized_days([key for key, made in last.items() if made])
         return [self._with_newest_day(record, days.get(record.asset_entry.asset_key)) for record in records]
 
     def fetch_materializations(

@@ -1,7 +1,8 @@
 """deploy/: the image is built, runs beside LedgerFlow's project, backs it up, and shows that in the page.
 
 The engine of the tests has no network: an override puts all services on the loopback of LedgerFlow's
-PostgreSQL, and the base image is made from this machine's packages.
+PostgreSQL, with one more address in place of a bridge's, and the base image is made from this machine's
+packages.
 """
 
 import json
@@ -44,6 +45,32 @@ services:
       LEDGER_DEV_SCHEDULED: "false"  # the daemon would take the day's backup as soon as it is up
 networks: !reset null
 """
+_OUTSIDE = "10.9.8.7"
+"""The container's address on its network: where Docker passes a published port on to."""
+_FORWARDED = r"""
+import http.client, json, sys
+from urllib.parse import urlsplit
+outside, link = sys.argv[1], urlsplit(sys.argv[2])
+
+def ask(address, method, path, cookie="", body=None):
+    connection = http.client.HTTPConnection(address, link.port, timeout=60)
+    origin = f"http://{link.netloc}"
+    headers = {"Host": link.netloc, "Origin": origin, "Content-Type": "application/json", "Cookie": cookie}
+    connection.request(method, path, body, headers)
+    answer = connection.getresponse()
+    return answer.status, answer.getheader("Set-Cookie") or "", answer.read()
+
+query = json.dumps({"query": "{version}"})
+refused, _, _ = ask(outside, "POST", "/graphql", body=query)
+_, cookie, _ = ask(outside, "GET", f"{link.path}?{link.query}")
+status, _, version = ask(outside, "POST", "/graphql", cookie.partition(";")[0], query)
+large = json.dumps({"query": "{__schema {types {name description fields {name description}}}}"})
+whole = [
+    ask(address, "POST", "/graphql", cookie.partition(";")[0], large)[2] for address in (outside, "127.0.0.1")
+]
+print(json.dumps({"refused": refused, "status": status, "version": version.decode(),
+                  "sizes": [len(text) for text in whole], "equal": whole[0] == whole[1]}))
+"""
 _IN_PAGE = r"""
 import http.cookiejar, json, urllib.request
 from subprocess import run
@@ -65,6 +92,8 @@ class Deployed:
 
     engine: Engine
     folder: Path
+    process: int
+    """A process whose network is that of the services."""
 
     def compose(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[bytes]:
         files = ["-f", str(self.folder / "compose.yaml"), "-f", str(self.folder / "override.yaml")]
@@ -75,6 +104,13 @@ class Deployed:
         """Run a command in the container of the page and the daemon; its standard output."""
         done = self.compose("exec", "-T", "-e", "LEDGER_ENV=dev", "ledgerflow", *words, check=check)
         return done.stdout.decode()
+
+    def beside(self, *words: str | Path) -> str:
+        """Run a program of this machine in the network of the services; its standard output."""
+        command = ["nsenter", f"--target={self.process}", "--net", *map(str, words)]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +150,12 @@ def deployed(built: None, contained: ContainerSandbox, engine: Engine) -> Iterat
         (secrets / name).write_text(text + "\n")
         (secrets / name).chmod(0o400)
         os.chown(secrets / name, _ACCOUNT, _ACCOUNT)
-    found = Deployed(engine, folder)
+    form = "{{.State.Pid}} {{.Config.Hostname}}"
+    process, host = engine.docker("inspect", "--format", form, project.container).stdout.decode().split()
+    found = Deployed(engine, folder, int(process))
+    found.beside("ip", "address", "add", f"{_OUTSIDE}/32", "dev", "lo")
+    named = f'echo "{_OUTSIDE} {host}" >> /etc/hosts'  # as Docker does on a bridge
+    engine.docker("exec", "--user=0", project.container, "sh", "-c", named)
     started = found.compose("up", "--detach", "--wait", check=False)
     said = started.stderr.decode() + found.compose("logs", check=False).stdout.decode()
     assert started.returncode == 0, said
@@ -143,6 +184,19 @@ def test_a_containerised_ledgerflow_is_backed_up_proven_and_seen_in_the_page(dep
     secret = deployed.run("sh", "-c", "cat /proc/1/environ") + deployed.compose("logs").stdout.decode()
     for word in ("st0rage-secret", "dev-secret", "token="):
         assert word not in secret
+
+
+def test_a_connection_to_the_published_port_reaches_the_page(deployed: Deployed) -> None:
+    """Docker passes it on to the address of the container, serve.py to the page on the loopback."""
+    link = json.loads(deployed.run("ledgerflow", "up", "--json"))["link"]
+    names = "import socket; print(socket.gethostname(), socket.gethostbyname(socket.gethostname()))"
+    assert _OUTSIDE in deployed.run("python3", "-c", names)
+    found = json.loads(deployed.beside(sys.executable, "-c", _FORWARDED, _OUTSIDE, link))
+    assert found["refused"] in (401, 403), "without the link nobody gets in"
+    assert found["status"] == 200
+    assert "1.13.27" in found["version"]
+    assert found["sizes"][0] > 65536
+    assert found["equal"], found["sizes"]
 
 
 def test_the_page_is_published_on_loopback_alone_and_the_volumes_are_guarded(deployed: Deployed) -> None:
