@@ -7,6 +7,7 @@ from ledgerflow_ops.adapters.dump import archive
 from ledgerflow_ops.adapters.dump.archive_head import definitions_path
 from ledgerflow_ops.adapters.programs import client_tools
 from ledgerflow_ops.adapters.programs.client_tools import Tools
+from ledgerflow_ops.adapters.storage import cloud_download
 from ledgerflow_ops.core import sizes
 from ledgerflow_ops.core.catalog import naming
 from ledgerflow_ops.core.catalog.backup_summary import recent_sizes
@@ -243,9 +244,14 @@ def difference_checks(name: str, differences: list[Difference], other: str = "th
 
 
 def _missing_check(env: EnvironmentContext, name: BackupName) -> Check | None:
-    """A failed check when the dump is missing; CannotJudge when a part of it is only in the cloud."""
+    """A failed check when the dump is missing; CannotJudge when a part of it is only in the cloud, and cannot
+    be downloaded from there.
+    """
     for file in (name.dump, name.manifest, name.globals, name.files):
-        if env.store.evicted(file):
+        if not env.store.evicted(file):
+            continue
+        env.ctx.reporter.say(f"{file} is only in the cloud: it is downloaded where that is possible")
+        if not cloud_download.download(env.store, file, env.settings.stall_seconds):
             raise CannotJudge(
                 f"{file} is not local: its bytes are only in the cloud. It is neither lost nor judged.",
                 hint=env.store.how_to_fetch(file),
