@@ -43,11 +43,14 @@ def state_dir() -> Path:
 
 def _settings() -> tuple[dict[str, Any], str]:
     """The content of the settings file, and what is wrong with it."""
-    import tomllib
-
     file = places.config_file()
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8")), ""
+        text = file.read_text(encoding="utf-8")
+        if not text.strip():
+            return {}, ""
+        import tomllib  # slow to import
+
+        return tomllib.loads(text), ""
     except FileNotFoundError:
         return {}, f"LEDGER_CONFIG: no file {file}" if os.environ.get("LEDGER_CONFIG") else ""
     except (OSError, ValueError) as error:
