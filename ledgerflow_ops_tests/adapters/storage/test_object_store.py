@@ -67,13 +67,14 @@ def test_a_large_file_is_seen_as_unfinished_until_it_is_committed(server: Server
     assert list(store.listing().files) == ["x.dump"]
 
 
-def test_a_large_file_never_replaces_another_of_its_name(server: Server, root: Path) -> None:
+@pytest.mark.parametrize("size", [10, 11 * MB])
+def test_a_file_never_replaces_another_of_its_name(server: Server, size: int, root: Path) -> None:
     """Also where the name was taken after the last look at it, by another machine."""
     store = ObjectStore(server.bucket(), f"{root.name}/dev")
 
     def write() -> None:
         with store.create("x.dump") as file:
-            file.write(bytes(11 * MB))
+            file.write(bytes(size))
             file.sync()
             store.create_object("x.dump", b"theirs")
             file._publish()  # type: ignore[attr-defined]
@@ -201,9 +202,11 @@ def _answering(status: int, code: str) -> Iterator[str]:
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 @pytest.mark.parametrize(
