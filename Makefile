@@ -93,12 +93,15 @@ identity: $(READY) ## Show which database the environment is bound to | ACCEPT=1
 
 ##@ Reports: on all environments, or LEDGER_ENV's
 
-.PHONY: journal report metrics storage
+.PHONY: journal report metrics storage audit
 journal: $(READY) ## Show what was done, when, by whom and why | SINCE=2026-11-01 or 7d WHAT=backup LAST=20
 	@$(LEDGERFLOW) journal
 
 report: $(READY) ## Write the report, a self-contained page with charts, and print where it is
 	@$(LEDGERFLOW) report
+
+audit: $(READY) ## Compare the backups with their signed history | FULL=1 ACCEPT=1 WHY="…"
+	@$(LEDGERFLOW) audit
 
 metrics: $(READY) ## Print the metrics for Prometheus | TEXTFILE=/path/ledgerflow.prom
 	@$(LEDGERFLOW) metrics

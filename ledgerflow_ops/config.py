@@ -37,7 +37,7 @@ from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.location_settings import Location, folder_locations, locations_apart
 from ledgerflow_ops.places import STATE_DIR, config_file
 from ledgerflow_ops.sections import AlertSettings, EnvironmentSettings, GuardSettings, read_secret
-from ledgerflow_ops.values import FolderPath, Url, WebOrigin
+from ledgerflow_ops.values import FolderPath, PublicKey, Url, WebOrigin
 
 _RETENTION = {Environment.DEV: 7, Environment.TEST: 3, Environment.PROD: 30}
 _NOT_SETTINGS = {"LEDGER_ENV", "LEDGER_CONFIG"}
@@ -89,6 +89,7 @@ class Settings(BaseSettings):
     tools_dir: FolderPath | None = None
     drill_in_memory_below: ByteSize = ByteSize(128_000_000)
     dagster_history_days: int = Field(default=90, ge=7)
+    history_keys: tuple[PublicKey, ...] = ()
     web_port: int | None = Field(default=None, ge=1024, le=65535)
     viewers_port: int | None = Field(default=None, ge=1024, le=65535)
     web_addresses: tuple[WebOrigin, ...] = ()

@@ -1,5 +1,6 @@
 """The types of settings' values, with validators whose ValueError says what is wrong."""
 
+import base64
 import os
 import re
 from pathlib import Path
@@ -108,6 +109,17 @@ def _separated(value: object) -> object:
     return [part for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+def _public_key(word: str) -> str:
+    """A public key of minisign in one word: algorithm (Ed), 8 bytes of id, 32 bytes of key."""
+    try:
+        key = base64.b64decode(word, validate=True)
+    except ValueError:
+        key = b""
+    if len(key) != 42 or not key.startswith(b"Ed"):
+        raise ValueError("not a public key; it is one word of 56 characters that begins with RW")
+    return word
+
+
 FolderPath = Annotated[Path, AfterValidator(absolute_path)]
 ListedPath = Annotated[Path, AfterValidator(_listed)]
 Recipients = Annotated[
@@ -120,4 +132,5 @@ WebUrl = Annotated[SecretStr, AfterValidator(check_web_url)]
 WebOrigin = Annotated[str, AfterValidator(_origin)]
 ProjectName = Annotated[str, AfterValidator(_project)]
 ServiceName = Annotated[str, AfterValidator(_service)]
+PublicKey = Annotated[str, AfterValidator(_public_key)]
 Zone = Annotated[str, AfterValidator(_zone)]

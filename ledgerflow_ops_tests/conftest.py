@@ -58,6 +58,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "WHY",
         "JSON",
         "ACCEPT",
+        "FULL",
         "DRY_RUN",
         "CONFIRM",
         "FROM_ENV",

@@ -568,6 +568,7 @@ class TestExample:
         assert [channel.name for channel in found.alerts.channels] == ["phone", "mail"]
         examples = {"archive_roots", "tools_dir", "dagster_database_url", "environments", "guard", "alerts"}
         examples |= {"web_port", "viewers_port", "web_addresses", "web_proxy_secret_file", "locations"}
+        examples.add("history_keys")
         assert [location.kind for location in found.locations] == ["s3", "folder", "azure"]
         assert found.model_dump(exclude=examples) == defaults.model_dump(exclude=examples)
 

@@ -12,6 +12,7 @@ import click
 from ledgerflow_ops.adapters.system.interruptions import redeliver_lost_interruptions
 from ledgerflow_ops.commands import (
     archive,
+    audit,
     backfill,
     backup,
     doctor,
@@ -34,7 +35,7 @@ SECTIONS = {
     "Archive locations": archive.COMMANDS,
     "Restore": restore.COMMANDS,
     "Retention": (*rotate.COMMANDS, *quarantine.COMMANDS),
-    "State and history": reporting.COMMANDS,
+    "State and history": (*reporting.COMMANDS, *audit.COMMANDS),
     "Settings and protection": (*doctor.COMMANDS, *keys.COMMANDS),
     "Web page and alerts": servers.COMMANDS,
     "Shell": shell.COMMANDS,

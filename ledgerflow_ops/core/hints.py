@@ -36,6 +36,7 @@ ON_ONE = frozenset(
         "keys",
         "recovery-kit",
         "status",
+        "audit",
     }
 )
 """The make targets that need LEDGER_ENV. `make status` alone summarizes all three environments; with

@@ -24,6 +24,7 @@ class Step(StrEnum):
     KEEP = "keep files"
     COMMIT = "commit"
     READ_BACK = "read back"
+    RECORD = "record in history"
     VERIFY = "verify"
     CLUSTER = "cluster"
     ROLES = "roles"
@@ -77,6 +78,7 @@ BACKUP_STEPS = (
     Step.KEEP,
     Step.COMMIT,
     Step.READ_BACK,
+    Step.RECORD,
 )
 DRILL_STEPS = (
     Step.VERIFY,

@@ -16,12 +16,17 @@ from ledgerflow_ops.defs.assets.archive_asset import archive_asset
 from ledgerflow_ops.defs.assets.backup_chain import database_asset, drill_asset, dump_asset
 from ledgerflow_ops.defs.assets.catalog_asset import catalog_asset
 from ledgerflow_ops.defs.assets.drill_coverage import coverage_asset
-from ledgerflow_ops.defs.assets.dump_checks import dump_checks, fresh_check
+from ledgerflow_ops.defs.assets.dump_checks import dump_checks, fresh_check, history_check
 from ledgerflow_ops.defs.assets.partitions import backup_days
 from ledgerflow_ops.defs.assets.report_asset import report_asset
 from ledgerflow_ops.defs.assets.rotation import rotation_asset, rotation_job
 from ledgerflow_ops.defs.automation.lost_runs import lost_runs_sensor
-from ledgerflow_ops.defs.automation.schedules import Job, history_schedule, schedule_and_sensor
+from ledgerflow_ops.defs.automation.schedules import (
+    Job,
+    audit_schedule,
+    history_schedule,
+    schedule_and_sensor,
+)
 from ledgerflow_ops.defs.automation.sensors import sensors
 from ledgerflow_ops.defs.descriptions import described
 from ledgerflow_ops.defs.jobs.history_cleanup import history_job
@@ -68,7 +73,7 @@ def build_definitions(
         ),
         asset_checks=[
             *(dump_checks(env, days[env.environment]) for env in envs),
-            *(fresh_check(env) for env in envs),
+            *(check(env) for env in envs for check in (fresh_check, history_check)),
         ],
         jobs=[
             *(job for env in envs for job in (*own[env.environment], *restore_jobs(env))),
@@ -76,7 +81,11 @@ def build_definitions(
             report_job(),
             history,
         ],
-        schedules=[*(daily for daily, _ in served), history_schedule(history)],
+        schedules=[
+            *(daily for daily, _ in served),
+            *(audit_schedule(env, own[env.environment]) for env in envs if env.settings.is_scheduled),
+            history_schedule(history),
+        ],
         sensors=[
             *(night for _, night in served),
             lost_runs_sensor(timing),

@@ -49,6 +49,9 @@ ARCHIVE_CHECKS = {
     RULE: "Three good copies, on two kinds of storage, one of them elsewhere.",
 }
 """The checks on the copies in archive locations."""
+AUDIT, HISTORY_CHECK = "audit", "history"
+"""The verb of the job with the check on the database asset: whether the backups are those of their signed
+history. And that check."""
 FRESH = "fresh"
 """The check on the database asset: whether the recovery point objective (RPO) is met."""
 
@@ -91,6 +94,11 @@ def archive_pool(environment: Environment) -> str:
 def schedule_name(env: EnvironmentContext) -> str:
     """The schedule of an environment's daily backup."""
     return f"{env.environment}_daily"
+
+
+def audit_schedule_name(env: EnvironmentContext) -> str:
+    """The schedule of the check of the history."""
+    return f"{env.environment}_audit_daily"
 
 
 def night_name(env: EnvironmentContext) -> str:

@@ -13,14 +13,14 @@ from ledgerflow_ops.core.catalog.backup_summary import BackupSummary
 from ledgerflow_ops.core.catalog.catalog import CatalogEntry
 from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.catalog.naming import OURS, BackupName
-from ledgerflow_ops.core.catalog.quarantine import ENDING, Quarantined, QuarantinedFile
+from ledgerflow_ops.core.catalog.quarantine import ENDING, FOLDER, Quarantined, QuarantinedFile
 from ledgerflow_ops.core.errors import LedgerError, Refused
 from ledgerflow_ops.core.hints import Hint
+from ledgerflow_ops.core.history.entry import Kind
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.operations.context import EnvironmentContext
+from ledgerflow_ops.operations.history import recording
 from ledgerflow_ops.operations.sealed_records import readable_records
-
-FOLDER = "quarantine"
 
 
 def quarantine_store(env: EnvironmentContext) -> BackupStore:
@@ -71,6 +71,7 @@ def move_files(env: EnvironmentContext, record: Quarantined) -> Quarantined:
         for file in reversed(record.files):
             env.ctx.reporter.step(Step.PUT_IN_PLACE)
             _move(inside, file.kept_as, env.store, file.file)
+        recording.record_removal(env, Kind.UNDO, record.file, record.reason)
         env.ctx.reporter.step(Step.SETTLE)
         inside.delete(record.key + ENDING)
         return record

@@ -114,9 +114,8 @@ class TestEnvironment:
     @pytest.mark.parametrize("name", COMMANDS)
     def test_who_acts_on_one_or_asks_about_one_has_it(self, name: str) -> None:
         known = {option for param in program.commands[name].params for option in param.opts}
-        assert ("--env" in known) == (
-            name in ON_ONE | {"status", "journal", "doctor", "safety-check", "storage"}
-        )
+        asked = {"status", "journal", "doctor", "safety-check", "storage", "audit", "keys", "recovery-kit"}
+        assert ("--env" in known) == (name in ON_ONE | asked)
 
 
 class TestFlags:

@@ -36,8 +36,8 @@ UNLIMITED: dict[str, tuple[str, ...]] = {
 }
 """Commands of one environment that start no run."""
 FREE = {
-    "alert-test", "completion", "doctor", "down", "journal", "metrics", "protect", "report", "safety-check",
-    "storage", "tools", "up", "watchdog",
+    "alert-test", "audit", "completion", "doctor", "down", "journal", "keys", "metrics", "protect", "report",
+    "recovery-kit", "safety-check", "storage", "tools", "up", "watchdog",
 }  # fmt: skip
 """All other commands: they start no run either, and are not called here."""
 

@@ -82,7 +82,7 @@ def test_code_versions_name_formats_and_not_commits(definitions: dg.Definitions)
 def test_every_check_says_what_holds_when_it_passes(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
     specs = [graph.get_check_spec(key) for key in graph.asset_check_keys]
-    assert len(specs) == 9 * len(Environment)
+    assert len(specs) == 10 * len(Environment)
     assert [spec.key for spec in specs if not (spec.description or "").endswith(".")] == []
 
 

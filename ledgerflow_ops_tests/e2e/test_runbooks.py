@@ -60,8 +60,9 @@ class Prod:
         said = []
         for line in runbook(title):
             said.append(self.type(line))
-            # status fails while something is critical, which is why one reads a runbook
-            assert said[-1].code == 0 or "status" in line, f"{line}\n{said[-1].all}"
+            # status and audit fail while something is wrong, which is why one reads a runbook
+            looks = "status" in line or line.endswith("audit")
+            assert said[-1].code == 0 or looks, f"{line}\n{said[-1].all}"
         return said
 
     def kept(self) -> list[str]:
@@ -138,6 +139,17 @@ def test_the_disk_is_full_the_wrong_backup_and_wrong_data(prod: Prod) -> None:
     said = prod.follow("The disk is full")
     assert prod.kept() == []
     assert "kept aside since" in said[0].all
+
+
+def test_an_audit_found_something(prod: Prod) -> None:
+    (dump,) = (prod.shell.backups / "prod").glob("*.dump")
+    for file in dump.parent.glob(f"{dump.stem}.*"):
+        file.unlink()
+    said = prod.follow("An audit found something")
+    assert f"entry 2: {dump.name} is no backup any more" in said[0].all
+    assert "accepted: entry 2" in said[2].all
+    after = prod.shell.ledgerflow("audit", LEDGER_ENV="prod")
+    assert (after.code, "nothing contradicts the history" in after.all) == (0, True), after.all
 
 
 def test_the_machine_is_lost(prod: Prod, root: Path) -> None:

@@ -20,7 +20,7 @@ OPERATIONS = (
     *("backup", "backfill", "verify", "restore-test", "status", "doctor", "tools", "identity", "up", "down"),
     *("alert-test", "watchdog"),
     *("rotate", "pin", "unpin", "quarantine", "keys", "recovery-kit"),
-    *("journal", "report", "metrics", "archive", "repair", "storage"),
+    *("journal", "report", "metrics", "archive", "repair", "storage", "audit"),
 )
 TARGETS = (*OPERATIONS, "test", "bench", "lint", "help", "version")
 

@@ -12,6 +12,8 @@ from ledgerflow_ops.core.alerting.findings import Finding, Level
 
 BACKUP_FILE, DAY, BACKFILL = "backup", "day", "backfill"
 """Figures of findings: the file of the backup that is meant, its day, and the id of a backfill."""
+HISTORY = "history"
+"""The kind of findings about a history that the backups contradict, and the cause of a check that failed."""
 EXPOSED = "exposed"
 """The class of the keys of folders that other accounts may read or change."""
 
@@ -54,6 +56,8 @@ def cause_keys(finding: Finding) -> tuple[str, ...]:
         keys.append(f"backfill {backfill}")
     if file := _bad_file(finding):
         keys.append(f"backup {finding.environment} {file}")
+    if HISTORY in (finding.kind, finding.figures.get("cause")):
+        keys.append(f"{HISTORY} {finding.environment}")
     if finding.kind == "unrestorable" or finding.figures.get("cause") == "source":
         keys.append(f"source {finding.environment}")
     return (*keys, finding.cause) if finding.cause else tuple(keys)
@@ -72,6 +76,8 @@ def cause_title(findings: Sequence[Finding]) -> str:
             return f"The server {key.removeprefix('server ')} cannot be reached."
         if key.startswith(f"{EXPOSED}: "):
             return f"{_capitalized(key.removeprefix(f'{EXPOSED}: '))}."
+        if key.startswith(f"{HISTORY} "):
+            return f"What is there of {key.removeprefix(f'{HISTORY} ')}'s backups contradicts their history."
         if key.startswith("backfill "):
             return f"A backfill was refused: {_days(findings)}."
     files = {key.split(" ", 2)[2] for key in keys if key.startswith("backup ")}
@@ -102,7 +108,7 @@ def _bad_file(finding: Finding) -> str:
     if finding.kind in _OF_A_RUN and finding.level is Level.CRITICAL:
         match = _FILE.search(finding.message)
         return stated or (_SIDECAR.sub(".dump", match[1]) if match else "")
-    return stated if finding.kind == "rpo" else ""
+    return stated if finding.kind in ("rpo", HISTORY) else ""
 
 
 def _days(findings: Sequence[Finding]) -> str:

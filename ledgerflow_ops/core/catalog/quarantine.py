@@ -9,6 +9,8 @@ from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.core.models import Record
 
 ENDING = ".quarantine.json"
+FOLDER = "quarantine"
+"""The section of the store that holds the backups in quarantine."""
 
 
 class QuarantinedFile(Record):

@@ -9,7 +9,15 @@ from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.checks import Check, first_fatal, merged
 from ledgerflow_ops.defs.assets import metadata
 from ledgerflow_ops.defs.assets.partitions import partitioned_check
-from ledgerflow_ops.defs.names import DATABASE, DUMP, DUMP_CHECKS, FRESH, asset_key, step_name
+from ledgerflow_ops.defs.names import (
+    DATABASE,
+    DUMP,
+    DUMP_CHECKS,
+    FRESH,
+    HISTORY_CHECK,
+    asset_key,
+    step_name,
+)
 from ledgerflow_ops.defs.run_config import VerifyConfig
 from ledgerflow_ops.defs.runs import partition_states
 from ledgerflow_ops.defs.runs.run_context import backup_of_run, env_for_run, failures_on_record
@@ -34,6 +42,23 @@ def fresh_check(env: EnvironmentContext) -> dg.AssetChecksDefinition:
         return metadata.check_result(health_checks.check_environment_freshness(env), database_key)
 
     return fresh
+
+
+def history_check(env: EnvironmentContext) -> dg.AssetChecksDefinition:
+    """The check of the signed history, every day and whenever somebody runs it."""
+    database_key = asset_key(env, DATABASE)
+
+    @dg.asset_check(
+        asset=database_key,
+        name=HISTORY_CHECK,
+        description="The backups, their proofs and what was removed are as the signed history says.",
+    )
+    def history(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+        from ledgerflow_ops.operations.history import audit
+
+        return metadata.check_result(audit.audit(env_for_run(env, context)).check, database_key)
+
+    return history
 
 
 def dump_checks(env: EnvironmentContext, days: dg.PartitionsDefinition) -> dg.AssetChecksDefinition:

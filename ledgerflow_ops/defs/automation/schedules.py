@@ -16,7 +16,15 @@ from dagster._core.scheduler.instigation import InstigatorStatus
 from ledgerflow_ops.core.schedule import schedule
 from ledgerflow_ops.core.schedule.nightly_plan import Task, is_on_time, next_task
 from ledgerflow_ops.defs.automation import nightly_state
-from ledgerflow_ops.defs.names import HISTORY_SCHEDULE, OWNERS, job_name, night_name, schedule_name
+from ledgerflow_ops.defs.names import (
+    AUDIT,
+    HISTORY_SCHEDULE,
+    OWNERS,
+    audit_schedule_name,
+    job_name,
+    night_name,
+    schedule_name,
+)
 from ledgerflow_ops.defs.timing import Timing
 from ledgerflow_ops.operations.context import EnvironmentContext
 
@@ -101,6 +109,20 @@ def schedule_and_sensor(
     if not env.settings.redrill_minutes:
         del tasks[Task.REDRILL]
     return daily_schedule(env, tasks[Task.BACKUP], timing), night_sensor(env, tasks, timing)
+
+
+def audit_schedule(env: EnvironmentContext, jobs: Iterable[Job]) -> dg.ScheduleDefinition:
+    """The daily check of an environment's history, twelve hours after its backup."""
+    at = env.settings.schedule
+    return dg.ScheduleDefinition(
+        name=audit_schedule_name(env),
+        job=next(job for job in jobs if job.name == job_name(env, AUDIT)),
+        cron_schedule=f"{at.minute} {(at.hour + 12) % 24} * * *",
+        execution_timezone=env.settings.time_zone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        owners=OWNERS,
+        description="Compares the backups with their signed history.",
+    )
 
 
 def history_schedule(job: dg.JobDefinition) -> dg.ScheduleDefinition:

@@ -5,11 +5,14 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 
 from ledgerflow_ops.defs.names import (
     ARCHIVE,
+    AUDIT,
     CATALOG,
     CATALOG_JOB,
     COVERAGE,
+    DATABASE,
     DRILL,
     DUMP,
+    HISTORY_CHECK,
     OWNERS,
     REPORT,
     REPORT_JOB,
@@ -20,7 +23,7 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 
 
 def jobs(env: EnvironmentContext) -> "list[UnresolvedAssetJobDefinition | dg.JobDefinition]":
-    """An environment's jobs: backup, copies, rolling drill, verification and drill."""
+    """An environment's jobs: backup, copies, rolling drill, verification, drill and audit."""
     dump, drill = (dg.AssetSelection.assets(asset_key(env, name)) for name in (DUMP, DRILL))
     minutes, more = env.settings.backup_minutes, env.settings.redrill_minutes
     return [
@@ -49,6 +52,12 @@ def jobs(env: EnvironmentContext) -> "list[UnresolvedAssetJobDefinition | dg.Job
             job_name(env, "drill"),
             drill,
             description="Restore a day's backup again and compare it with its seal.",
+            owners=OWNERS,
+        ),
+        dg.define_asset_job(
+            job_name(env, AUDIT),
+            dg.AssetSelection.checks(dg.AssetCheckKey(asset_key(env, DATABASE), HISTORY_CHECK)),
+            description="Compare the backups with their signed history. Reads no dump, changes no backup.",
             owners=OWNERS,
         ),
     ]

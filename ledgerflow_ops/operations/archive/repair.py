@@ -32,6 +32,7 @@ from ledgerflow_ops.operations.archive.copies import (
 from ledgerflow_ops.operations.archive.copying import copy_proof, data_files, is_committed_file
 from ledgerflow_ops.operations.backup_lock import hold_backup
 from ledgerflow_ops.operations.context import EnvironmentContext
+from ledgerflow_ops.operations.history import recording
 
 ASIDE = "replaced"
 """The section of a location that holds bad files until they are replaced."""
@@ -167,14 +168,16 @@ class _CopyRepair:
                 f"{self.source.store.describe(self.name.manifest)} is not sound.",
                 hint=Hint("Look for another copy of it."),
             )
+        recording.require_committed(self.target, self.source.store, self.name)
         bad = [facts for facts in data_files(manifest) if not is_committed_file(self.target.store, facts)]
         for facts in bad:
             self._require_good_source(facts)
         for facts in bad:
             self._replace(facts)
-        self._replace_manifest(manifest)
-        self.report.step(Step.COPY_PROOF)
-        self._replace_proof()
+        with recording.repairing(self.target, self.source.store, self.name):
+            self._replace_manifest(manifest)
+            self.report.step(Step.COPY_PROOF)
+            self._replace_proof()
         self.report.step(Step.SETTLE)
         _discard_aside(self.target)
         replaced = ", ".join(facts.file for facts in bad) or "its records"

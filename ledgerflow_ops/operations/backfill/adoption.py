@@ -11,12 +11,14 @@ from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.errors import BadBackup, LedgerError, Refused
 from ledgerflow_ops.core.hints import Hint
+from ledgerflow_ops.core.history.entry import Kind
 from ledgerflow_ops.core.models import FileFacts
 from ledgerflow_ops.core.sizes import format_size
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.backup.file_placement import FilePlacement
 from ledgerflow_ops.operations.cleanup import leftover_sweep
 from ledgerflow_ops.operations.context import EnvironmentContext
+from ledgerflow_ops.operations.history import recording
 
 _ROOM_FOR_RECORDS = 1_000_000
 
@@ -67,6 +69,7 @@ def adopt_copy(env: EnvironmentContext, at: EnvironmentContext, entry: CatalogEn
     with locks.environment_lock(ctx.settings.state_dir, env.environment, "adopt", ctx.clock()):
         env.store.prepare()
         leftover_sweep.sweep_before_operation(env)
+        recording.require_committed(env, at.store, entry.name)
         _Adoption(env, at).carry_out(manifest, entry.name.manifest)
     ctx.journal("adopted", {"file": entry.name.dump, "day": manifest.backup_day, "from": at.store.location})
     return manifest
@@ -94,7 +97,7 @@ class _Adoption:
         with self.placement.all_or_none():
             for facts in missing:
                 self._copy(facts)
-            with self.placement.placing(name):
+            with recording.committing(self.env, manifest, Kind.ADOPTION), self.placement.placing(name):
                 self.env.store.put(name, manifest.encode())
 
     def _exists(self, facts: FileFacts) -> bool:

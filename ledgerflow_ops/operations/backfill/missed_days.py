@@ -18,6 +18,7 @@ from ledgerflow_ops.core.schedule.backfill_plan import DayPlan, DayVerdict, Unav
 from ledgerflow_ops.operations import journal, removal_history, summaries
 from ledgerflow_ops.operations.backfill import adoption
 from ledgerflow_ops.operations.context import EnvironmentContext
+from ledgerflow_ops.operations.history import recording
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ def folder_source(env: EnvironmentContext, day: date) -> SourceOptions:
         BackfillOption(
             DayVerdict.KEPT if entry.proven else DayVerdict.PROVE,
             f"{entry.name.dump} is {entry.state}",
-            partial(_manifest, entry),
+            partial(_kept, env, entry),
         )
         for entry in adoption.backups_of_day(env, day)
     ]
@@ -149,6 +150,8 @@ def obtain_backup(env: EnvironmentContext, day: date) -> Manifest:
     raise Refused(message, hint=hint)
 
 
-def _manifest(entry: CatalogEntry) -> Manifest:
+def _kept(env: EnvironmentContext, entry: CatalogEntry) -> Manifest:
+    """The manifest of a backup in the folder. Somebody may have put it there: it is adopted on record."""
     assert entry.manifest is not None
+    recording.record_found(env, entry.manifest)
     return entry.manifest

@@ -38,6 +38,7 @@ from ledgerflow_ops.operations.backup.snapshot_seal import SnapshotSeal
 from ledgerflow_ops.operations.cleanup import leftover_sweep, restore_leftovers
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.files import files_backup, files_restore
+from ledgerflow_ops.operations.history import recording
 
 _DISK_HINT = Hint("Nothing was kept. Check the disk; then run the backup again.")
 
@@ -151,6 +152,7 @@ class _Backup:
     def _attempt(self, begun: datetime, ready: _Preflight) -> Manifest:
         """One attempt, from its snapshot on."""
         self.report.step(Step.SNAPSHOT)
+        recording.prepare()
         opening = open_snapshot(ready.database, ready.client, self.report, self._instant)
         with (
             account_rights.explain_errors(ready.database),
@@ -303,10 +305,16 @@ class _Backup:
 
     def _commit(self, name: BackupName, manifest: Manifest) -> None:
         """Write the manifest, which makes the dump a backup, and read everything back from the disk."""
-        store = self.env.store
         self.report.step(Step.COMMIT)
-        with self.placement.placing(name.manifest):
-            store.put(name.manifest, manifest.encode())
+        with recording.committing(self.env, manifest):
+            with self.placement.placing(name.manifest):
+                self.env.store.put(name.manifest, manifest.encode())
+            self._read_back(name, manifest)
+            self.report.step(Step.RECORD)
+
+    def _read_back(self, name: BackupName, manifest: Manifest) -> None:
+        """Read everything back from the disk; BadBackup where it is not what was written."""
+        store = self.env.store
         self.report.step(Step.READ_BACK)
         read_again = Manifest.decode(store.read(name.manifest), name.manifest)
         for facts in (manifest.dump, manifest.globals, manifest.files.archive if manifest.files else None):

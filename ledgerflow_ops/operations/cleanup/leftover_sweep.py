@@ -6,7 +6,7 @@ What a killed restore has left on the server is removed by `restore_leftovers`.
 from collections.abc import Iterator
 
 from ledgerflow_ops.adapters.cluster import scratch_cluster, server_home
-from ledgerflow_ops.core.catalog import unfinished_backup
+from ledgerflow_ops.core.catalog import quarantine, unfinished_backup
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.catalog.unfinished_backup import PlacedFile, UnfinishedBackup
 from ledgerflow_ops.core.errors import BadBackup, LedgerError
@@ -34,7 +34,7 @@ def sweep_folder(env: EnvironmentContext) -> list[str]:
     """Remove what killed operations have left in the folder. Requires the environment's lock."""
     swept = [*env.store.sweep(), *_sweep_uncommitted(env)]
     swept += [f"{removal_history.FOLDER}/{name}" for name in removal_history.history_store(env).sweep()]
-    swept += [f"{quarantined.FOLDER}/{name}" for name in quarantined.quarantine_store(env).sweep()]
+    swept += [f"{quarantine.FOLDER}/{name}" for name in quarantined.quarantine_store(env).sweep()]
     for name in swept:
         env.ctx.reporter.say(f"swept {name}: left half-written by an interrupted run")
     return swept

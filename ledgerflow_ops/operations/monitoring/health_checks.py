@@ -17,6 +17,7 @@ from ledgerflow_ops.core.checks import Check, failed
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.hints import Hint, command, make
+from ledgerflow_ops.core.history.findings import history_findings
 from ledgerflow_ops.core.monitoring import (
     anomalies,
     disk_findings,
@@ -29,6 +30,7 @@ from ledgerflow_ops.operations import quarantined, removal_history, summaries
 from ledgerflow_ops.operations.background_process import Server
 from ledgerflow_ops.operations.cleanup import leftover_sweep
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
+from ledgerflow_ops.operations.history import audit, history_files
 from ledgerflow_ops.operations.monitoring import disk_metrics, drift_detection, first_watch
 from ledgerflow_ops.operations.monitoring.environment_status import evaluate_environment
 
@@ -82,6 +84,7 @@ def examine_environment(env: EnvironmentContext) -> HealthReport:
         "schedule": watch.schedule,
         "proof": watch.proof,
         "anomalies": watch.anomalies,
+        "history": watch.history,
     }
     findings, unseen = _examine_parts(env.environment, parts)
     if watch.unreadable:
@@ -202,6 +205,15 @@ class _Examination:
     def anomalies(self) -> list[Finding]:
         """Anomalies of the newest backup."""
         return [] if self.unreadable else anomalies.find_anomalies(self.dated, self.env.settings.append_only)
+
+    def history(self) -> list[Finding]:
+        """What contradicts the history; nothing before the history has begun."""
+        if self.unreadable or not history_files.has_begun(self.env):
+            return []
+        report = audit.audit(self.env, copies=False)
+        if report.trouble:
+            raise report.trouble
+        return history_findings(self.environment, report.faults)
 
     def _counted(self, backups: Sequence[BackupSummary]) -> list[BackupSummary]:
         """The backups that count: of the environment's own database, and not from the future."""

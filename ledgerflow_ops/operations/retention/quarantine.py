@@ -15,12 +15,14 @@ from ledgerflow_ops.core.catalog.naming import MANIFEST, BackupName
 from ledgerflow_ops.core.catalog.quarantine import Quarantined
 from ledgerflow_ops.core.errors import LedgerError, Refused, SettingsError
 from ledgerflow_ops.core.hints import Hint, make
+from ledgerflow_ops.core.history.entry import Kind
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.retention import quarantine_plan
 from ledgerflow_ops.core.retention.quarantine_plan import QuarantineFacts, QuarantinePlan
 from ledgerflow_ops.operations import catalog, journal, quarantined
 from ledgerflow_ops.operations.cleanup import leftover_sweep
 from ledgerflow_ops.operations.context import EnvironmentContext
+from ledgerflow_ops.operations.history import recording
 from ledgerflow_ops.operations.retention import pins
 
 
@@ -66,6 +68,7 @@ def quarantine(env: EnvironmentContext, file: str, reason: str, confirm: str) ->
                 env.ctx.reporter.step(Step.NOTE)
                 entry = catalog.entry(env, name, remember=False)
                 record = quarantined.new_record(env, entry, planned.moves, reason)
+                recording.record_removal(env, Kind.QUARANTINE, record.file, reason)
                 record = quarantined.move_files(env, quarantined.write_record(env, record))
             note |= _fields(record)
         return record

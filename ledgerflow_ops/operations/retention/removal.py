@@ -16,11 +16,13 @@ from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.catalog.naming import MANIFEST, BackupName
 from ledgerflow_ops.core.catalog.proof import Proof
 from ledgerflow_ops.core.errors import BadBackup, Busy, LedgerError
+from ledgerflow_ops.core.history.entry import Kind
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.retention.retention_plan import RetentionDecision
 from ledgerflow_ops.operations import catalog, removal_history
 from ledgerflow_ops.operations.archive.location_retention import following_locations
 from ledgerflow_ops.operations.context import EnvironmentContext
+from ledgerflow_ops.operations.history import recording
 
 _IN_CLOUD = -1
 
@@ -29,6 +31,7 @@ def begin_removal(env: EnvironmentContext, manifest: Manifest, decision: Retenti
     """Record that this backup will be removed, and its files. Requires the environment's lock."""
     ctx, name = env.ctx, BackupName.of(manifest.dump.file)
     ctx.reporter.step(Step.NOTE)
+    recording.record_removal(env, Kind.ROTATION, name.dump, "; ".join(decision.reasons))
     copies = [_part_in_location(at, name, manifest.digest) for at in following_locations(env)]
     removal = Removal(
         file=name.dump,

@@ -12,6 +12,7 @@ from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.errors import BadBackup, Busy, LedgerError, Refused
 from ledgerflow_ops.core.hints import Hint, make
+from ledgerflow_ops.core.history.entry import Kind
 from ledgerflow_ops.core.operation_requests import RotateRequest
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.retention import retention_plan
@@ -25,6 +26,7 @@ from ledgerflow_ops.operations import catalog, journal, removal_history
 from ledgerflow_ops.operations.archive.location_retention import environment_policy
 from ledgerflow_ops.operations.cleanup import leftover_sweep
 from ledgerflow_ops.operations.context import EnvironmentContext
+from ledgerflow_ops.operations.history import recording
 from ledgerflow_ops.operations.retention import pins, removal
 
 
@@ -172,9 +174,11 @@ def _finish_removals(env: EnvironmentContext) -> Iterator[str]:
     for unfinished in removal_history.unfinished_removals(env):
         if removal.is_untouched(env, unfinished):
             removal_history.withdraw_removal(env, unfinished)
+            recording.record_removal(env, Kind.UNDO, unfinished.file)
         elif removal.was_reinstated(env, unfinished):
             env.ctx.reporter.say(f"{unfinished.file} is a backup again: its removal is cancelled")
             removal_history.record_removal(env, unfinished.model_copy(update={"parts": ()}))
+            recording.record_removal(env, Kind.UNDO, unfinished.file)
         elif unfinished.parts or not unfinished.retired:
             removal.continue_removal(env, unfinished)
             yield unfinished.file

@@ -22,6 +22,7 @@ from ledgerflow_ops.core.errors import (
 )
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.context import EnvironmentContext
+from ledgerflow_ops.operations.history import recording
 
 
 @dataclass
@@ -40,6 +41,9 @@ class Examination:
     """The highest rung that it can reach, by what the examination found; the manifest may allow less."""
     entries: int = 0
     """The number of entries in the archive's table of contents."""
+
+    def __post_init__(self) -> None:
+        recording.prepare()
 
     @property
     def bad(self) -> Check | None:
@@ -176,4 +180,5 @@ class Examination:
         if self.env.location and not self.env.store.writable():  # an archive that is only read
             self.env.ctx.reporter.say(f"{self.env.store.location} is read-only: the proof is not kept there")
         else:
-            self.env.store.replace(self.name.proof, proof.encode())
+            with recording.proving(self.env, proof):
+                self.env.store.replace(self.name.proof, proof.encode())

@@ -13,6 +13,8 @@ import pytest
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.backfill import adoption
+from ledgerflow_ops.operations.context import EnvironmentContext
+from ledgerflow_ops.operations.history import audit
 from ledgerflow_ops.places import PROJECT
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.builders import NOON, Recorder, backup_folder_of
@@ -22,6 +24,10 @@ _NO_DATABASE = "postgresql://nobody@127.0.0.1:1/none"
 _LEFT = {".dump": [".dump.partial"], ".globals.sql": [".dump", ".globals.sql.partial"]}
 _LEFT[".manifest.json"] = [".dump", ".globals.sql", ".manifest.json.partial"]
 """What lies there when it is killed just before a file with that ending gets its name."""
+
+
+def files_of(env: EnvironmentContext) -> set[str]:
+    return {one.name for one in backup_folder_of(env).path.iterdir() if one.is_file()}
 
 
 @pytest.mark.parametrize("ending", _LEFT)
@@ -49,7 +55,7 @@ def test_the_next_operation_sweeps_what_it_left_and_keeps_a_strangers(root: Path
     assert finished.returncode == -signal.SIGKILL, f"the fault never fired:\n{finished.stderr!r}"
     left = [f"{name.stem}{one}" for one in _LEFT[ending]]
     record = f".{name.stem}.making.json"
-    assert {one.name for one in backup_folder_of(env).path.iterdir()} == {*left, record}
+    assert files_of(env) == {*left, record}
 
     stranger = BackupName("ledgerflow_dev_20200229_0230")
     shutil.copyfile(backup_folder_of(away).file(name.dump), backup_folder_of(env).file(stranger.dump))
@@ -60,12 +66,13 @@ def test_the_next_operation_sweeps_what_it_left_and_keeps_a_strangers(root: Path
     assert adoption.adopt_copy(env, away, entry) == manifest
     swept = {said.split(":")[0].removeprefix("swept ") for said in recorder.said}
     assert swept == {*left} - ({name.globals} if ending == ".manifest.json" else set())
-    assert {one.name for one in backup_folder_of(env).path.iterdir()} == {
+    assert files_of(env) == {
         name.dump,
         name.globals,
         name.manifest,
         stranger.dump,
     }
+    assert audit.audit(env).faults == ()
     assert {one.name.stem: one.state for one in catalog.entries(env)} == {
         name.stem: "written",
         stranger.stem: "no manifest",

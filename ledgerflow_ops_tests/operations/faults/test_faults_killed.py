@@ -30,6 +30,7 @@ from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.cleanup import leftover_sweep
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
+from ledgerflow_ops.operations.history import audit
 from ledgerflow_ops.operations.monitoring import doctor, monitor
 from ledgerflow_ops.operations.reporting import status
 from ledgerflow_ops.operations.restore import restore
@@ -45,7 +46,10 @@ from ledgerflow_ops_tests.fakes.sandboxes import Sandbox
 # What the catalog says of a dump whose backup was killed when this step was announced. Before the dump
 # has its name there is nothing to say; before the manifest is there, it is no backup.
 _NO_BACKUP_YET = (Step.GLOBALS, Step.FILES, Step.PACK, Step.KEEP, Step.COMMIT)
-_LEFT_BY = {**{str(step): "no manifest" for step in _NO_BACKUP_YET}, str(Step.READ_BACK): "written"}
+_LEFT_BY = {
+    **{str(step): "no manifest" for step in _NO_BACKUP_YET},
+    **{str(step): "written" for step in (Step.READ_BACK, Step.RECORD)},
+}
 _WITH_A_PARTIAL = {Step.FINISH, Step.SYNC, Step.RENAME, Step.KEEP, "1 bytes", "150000 bytes"}
 _MOMENTS = ("100 ms", "500 ms", "900 ms")
 
@@ -91,7 +95,7 @@ def test_a_backup_killed_at_any_step_leaves_nothing_that_counts(sandbox: Sandbox
     assert files.items() <= sandbox.files().items(), "an earlier backup was touched"
     assert bool(sandbox.unfinished()) == (where in _WITH_A_PARTIAL)
     uncommitted = [file for file in sandbox.files() if file not in files and not file.startswith(".")]
-    if where == Step.READ_BACK:  # it is committed: nothing of it is swept
+    if where in (Step.READ_BACK, Step.RECORD):  # it is committed: nothing of it is swept
         uncommitted = []
     added = [entry for entry in sandbox.entries() if entry not in entries]
     assert [entry.state for entry in added] == [state for state in [_LEFT_BY.get(where)] if state]
@@ -110,6 +114,8 @@ def test_a_backup_killed_at_any_step_leaves_nothing_that_counts(sandbox: Sandbox
     backup_folder_of(again).file(stranger.dump).unlink()
     assert verify.verify(again, name).rung is Rung.READABLE
     assert files.items() <= sandbox.files().items()
+    report = audit.audit(again)
+    assert (report.faults, report.trouble) == ((), None)
 
 
 def _stranger(env: EnvironmentContext) -> BackupName:
@@ -196,6 +202,7 @@ def test_a_drill_killed_at_any_step_proves_nothing_and_the_next_one_cleans_up(
     sandboxes.prove_backup(sandbox.env(), manifest)
     assert sandbox.states() == {**states, stem: "valid"}
     assert sandbox.traces(keys) == []
+    assert audit.audit(sandbox.env()).faults == ()
     with sandbox.database.connect() as connection:  # the server that the backups come from is unharmed
         assert connection.execute("SELECT count(*) > 0 FROM public.auth_user").fetchone() == (True,)
 

@@ -21,6 +21,7 @@ from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.operations import catalog, quarantined, removal_history
 from ledgerflow_ops.operations.alerting import alerts
 from ledgerflow_ops.operations.context import EnvironmentContext
+from ledgerflow_ops.operations.history import audit
 from ledgerflow_ops.operations.monitoring import environment_status, health_checks, monitor
 from ledgerflow_ops.operations.retention import pins, quarantine, rotate
 from ledgerflow_ops.places import PROJECT
@@ -275,6 +276,7 @@ class TestKilled:
         assert folder_of(env).names() == (files - gone if moved else files)
         assert [one.file for one in quarantined.quarantined_backups(env)] == ([BAD] if moved else [])
         assert contents(folder_of(env).path) == before
+        assert audit.audit(env).faults == ()
 
     def test_asked_again_it_goes_on_where_it_was(self, env: EnvironmentContext) -> None:
         before = contents(folder_of(env).path)

@@ -17,6 +17,7 @@ from ledgerflow_ops.core.operation_requests import RotateRequest
 from ledgerflow_ops.core.progress import ROTATION_STEPS, Step
 from ledgerflow_ops.operations import catalog, removal_history
 from ledgerflow_ops.operations.context import EnvironmentContext
+from ledgerflow_ops.operations.history import audit
 from ledgerflow_ops.operations.retention import pins, rotate
 from ledgerflow_ops.places import PROJECT
 from ledgerflow_ops_tests import builders
@@ -118,6 +119,7 @@ def test_a_rotation_killed_at_any_step_is_finished_by_the_next(
     assert all(entry.proven for entry in now if entry.is_backup)
     assert {one.name.stem for one in removal_history.removed_backups(sandbox.env)} == before - backups
     assert {one.state for one in removal_history.removed_backups(sandbox.env)} <= {"valid"}
+    assert audit.audit(sandbox.env).faults == (), "the killed rotation was called a theft"
 
     done = rotate.carry_out_rotation(sandbox.env, RotateRequest(carry_out=True, confirm="dev"))
     assert {one.name.stem for one in removal_history.removed_backups(sandbox.env)} == before - {
@@ -128,6 +130,7 @@ def test_a_rotation_killed_at_any_step_is_finished_by_the_next(
     assert len(done.days) == EXPIRED, "a day was lost on the way to being wiped"
     removal_history.mark_wiped(sandbox.env, done.days)
     assert _history(sandbox.env) == unkilled[2]
+    assert audit.audit(sandbox.env).faults == ()
     assert rotate.carry_out_rotation(sandbox.env, RotateRequest(carry_out=True)).removed == ()
 
 
