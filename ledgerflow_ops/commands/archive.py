@@ -11,7 +11,9 @@ from ledgerflow_ops.adapters.system import deadline, journal_file
 from ledgerflow_ops.commands.calls import ANY_ENV, CONFIRM, DRY_RUN, ENV, FILE, JSON, WHY, Call
 from ledgerflow_ops.commands.command_line import Command
 from ledgerflow_ops.console import Terminal, clear
+from ledgerflow_ops.core.archive.copies import COPIED
 from ledgerflow_ops.core.archive.copy_plan import CopyPlan
+from ledgerflow_ops.core.checks import Check
 from ledgerflow_ops.core.counts import count_of
 from ledgerflow_ops.core.errors import BadBackup, LedgerError
 from ledgerflow_ops.core.finished_run import FinishedRun
@@ -77,11 +79,17 @@ def _show_result(env: EnvironmentContext, terminal: Terminal, result: FinishedRu
             fields["locations"] = entry.get("locations", [])
     for location in fields["locations"]:
         terminal.say(*_location_line(location))
-    terminal.checks(result.checks)
+    terminal.checks(_shown(result.checks))
     if failure := result.failure:
         terminal.error(f"Copies are missing: {failure.message}", failure.hint)
         fields["error"] = {"message": failure.message, "hint": failure.hint}
     return fields
+
+
+def _shown(checks: Sequence[Check]) -> list[Check]:
+    """The missing copies of other days, and the checks of the run's own backup, which are the last two."""
+    missing = [check for check in checks[:-2] if check.name == COPIED and not check.passed]
+    return [*missing, *checks[-2:]]
 
 
 def _location_line(location: Mapping[str, Any]) -> tuple[str, str]:

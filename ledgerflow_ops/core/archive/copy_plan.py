@@ -7,6 +7,9 @@ from datetime import date, datetime
 from ledgerflow_ops.core.archive.copies import CopyState
 from ledgerflow_ops.core.retention.retention_plan import RetentionCandidate, RetentionPolicy, plan_retention
 
+PRESENT = "a copy is there"
+"""The reason why a backup is not copied again."""
+
 
 @dataclass(frozen=True, slots=True)
 class CopyDecision:
@@ -89,7 +92,7 @@ def _obstacle(backup: RetentionCandidate, there: Mapping[str, CopyState]) -> str
     """Why a backup is not copied, whatever retention decides; empty where it may be."""
     state = there.get(backup.name, CopyState.MISSING)
     if state in (CopyState.GOOD, CopyState.UNPROVEN):
-        return "a copy is there"
+        return PRESENT
     if state is CopyState.BAD:
         return "its copy there is bad: make repair replaces it"
     if state is CopyState.FOREIGN:

@@ -118,15 +118,15 @@ def _metadata(
         (one.location, one.outcome_of(name.stem), format_size(one.copied.get(name.stem, 0)))
         for one in result.locations
     ]
+    held = [one.location for one in result.locations if one.has(name.stem)]
     return {
         "file": dg.MetadataValue.text(name.dump),
         "three_two_one": dg.MetadataValue.text(checks[1].message),
         "copies": metadata.markdown_table(("location", "copy", "sent now"), rows),
-        "restore": dg.MetadataValue.text(str(_restore_hint(result, name))),
+        **({"restore": dg.MetadataValue.text(str(_restore_hint(result, held[0], name)))} if held else {}),
     }
 
 
-def _restore_hint(result: "ArchiveResult", name: "BackupName") -> Hint:
-    """How to restore from the first location."""
-    environment, first = result.env.environment, result.locations[0].location
-    return Hint("From there: ", make("restore", environment, FILE=f"{first}:{name.dump}"))
+def _restore_hint(result: "ArchiveResult", location: str, name: "BackupName") -> Hint:
+    """How to restore from a location."""
+    return Hint("From there: ", make("restore", result.env.environment, FILE=f"{location}:{name.dump}"))

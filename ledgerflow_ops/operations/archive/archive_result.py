@@ -5,7 +5,7 @@ from datetime import date
 from typing import Any
 
 from ledgerflow_ops.core.archive.copies import COPIED, judge_copies
-from ledgerflow_ops.core.archive.copy_plan import CopyPlan
+from ledgerflow_ops.core.archive.copy_plan import PRESENT, CopyPlan
 from ledgerflow_ops.core.catalog.catalog import CatalogEntry
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.checks import Check, passed, warned
@@ -45,6 +45,11 @@ class LocationResult:
         if decision and decision.awaited and not decision.copies:
             return LedgerError(decision.reason, hint=Hint(make("repair"), "; then ", make("archive")))
         return None
+
+    def has(self, name: str) -> bool:
+        """Whether the backup of this name is in the location now."""
+        decision = self.plan.decision(name)
+        return name in self.copied or bool(decision and decision.reason == PRESENT)
 
     def outcome_of(self, name: str) -> str:
         """What became of one backup here, in words."""
