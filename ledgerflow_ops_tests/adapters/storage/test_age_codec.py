@@ -66,6 +66,13 @@ def test_an_ssh_key_is_a_recipient_and_an_identity(tmp_path: Path) -> None:
     assert decrypted(codec, encrypted(codec)) == _PLAIN
 
 
+def test_every_identity_of_the_file_is_tried(codec: AgeCodec, key: Key, tmp_path: Path) -> None:
+    newer = age_keys.new_key(tmp_path / "newer.txt")
+    newer.file.write_text(f"{newer.file.read_text()}\n{key.file.read_text()}")
+    both = AgeCodec((newer.recipient,), IdentitySource(newer.file))
+    assert decrypted(both, encrypted(both)) == decrypted(both, encrypted(codec)) == _PLAIN
+
+
 @pytest.mark.parametrize("kind", damage.HARMS)
 def test_no_damage_comes_to_a_quiet_end(codec: AgeCodec, kind: str) -> None:
     stored = encrypted(codec)
