@@ -157,4 +157,5 @@ def _dump_json(dump: ListedDump) -> dict[str, Any]:
         "proven": False,
         "recovery_point": None,
         "problem": dump.problem,
+        "not_decrypted": "",
     }

@@ -21,7 +21,7 @@ from ledgerflow_ops_tests.fakes import sandboxes
 from ledgerflow_ops_tests.fakes.commands import Commands
 from ledgerflow_ops_tests.fakes.sandboxes import Sandbox
 
-_ENTRY = {"file", "day", "size", "state", "proven", "recovery_point", "problem"}
+_ENTRY = {"file", "day", "size", "state", "proven", "recovery_point", "problem", "not_decrypted"}
 _STANDING = {
     "environment",
     "sample",
