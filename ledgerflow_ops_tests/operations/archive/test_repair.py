@@ -111,6 +111,18 @@ def test_a_source_that_is_bad_as_well_is_passed_over(archives: Archives) -> None
     assert archives.is_original(name)
 
 
+def test_a_bad_file_is_not_moved_where_the_only_source_is_bad_as_well(root: Path) -> None:
+    archives = Archives(root, locations={"usb": {}})
+    name = copied(archives)
+    bad = archives.primary.path / name.dump
+    bad.write_bytes(b"half of it")
+    damage(archives, "usb", name.dump)
+    result = repaired(archives)
+    assert "is not what its manifest commits either." in result.failed[0].message
+    assert bad.read_bytes() == b"half of it"
+    assert not (archives.primary.path / repair.ASIDE).exists()
+
+
 def test_another_backup_of_the_same_name_is_never_replaced(archives: Archives) -> None:
     name = copied(archives)
     there = archives.folder("usb")
