@@ -80,7 +80,11 @@ def site(engine: Engine, session_root: Path) -> Iterator[Site]:
     settings += [f"backup_root = {json.dumps(str(root / 'backups'))}", "[environments.dev.compose]"]
     settings += [f"{name} = {json.dumps(value)}" for name, value in fields.items()]
     (root / "ledgerflow.toml").write_text("\n".join(settings) + "\n")
-    yield Site(project, root)
+    site = Site(project, root)
+    yield site
+    down = [str(Path(sys.executable).parent / "ledgerflow"), "down"]
+    own = {"LEDGER_CONFIG": str(root / "ledgerflow.toml")}
+    subprocess.run(down, env={**os.environ, **own}, capture_output=True, check=True)
     engine.clear()
     engine.docker("image", "rm", "alpine")
 
