@@ -65,8 +65,10 @@ class Fatal(SilentReporter):
         if naming:
             sys.addaudithook(lambda event, told: _die_of(event, told, unit))
         self._times = int(times or 1)
+        self._current: Step | None = None
 
     def step(self, step: Step) -> None:
+        self._current = step
         if step is self._step:
             self._times -= 1
             if not self._times:
@@ -75,7 +77,7 @@ class Fatal(SilentReporter):
             threading.Timer(self._delay, die).start()
 
     def moved(self, done: int, expected: int | None) -> None:
-        if self._size is not None and done >= self._size:
+        if self._size is not None and done >= self._size and self._current is not Step.SEAL:
             die()
 
     def counted(self, done: int, of: int, what: str) -> None:

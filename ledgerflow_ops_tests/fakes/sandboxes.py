@@ -63,7 +63,7 @@ class ActionAfterBytes(Recorder):
 
     def moved(self, done: int, expected: int | None) -> None:
         super().moved(done, expected)
-        if done >= self.size and not self.fired:
+        if done >= self.size and self.steps[-1] is not Step.SEAL and not self.fired:
             self.fired = True
             self.action()
 

@@ -28,7 +28,7 @@ def read_variables(bucket: Bucket) -> Variables:
         reason = error.strerror if isinstance(error, OSError) else "not text"
         raise Denied(
             f"{file}: {reason}: the credentials of {bucket.url} are not known.",
-            hint=Hint("Restore the file, with lines such as AWS_ACCESS_KEY_ID=…, readable for this account."),
+            hint=Hint("Restore the file, readable for this account: docs/archive.md says what it holds."),
         ) from None
 
 
