@@ -26,6 +26,7 @@ from ledgerflow_ops.operations.archive.copying import copy_backup
 from ledgerflow_ops.operations.archive.location_retention import location_candidates, location_policy
 from ledgerflow_ops.operations.backup_lock import hold_backup
 from ledgerflow_ops.operations.context import EnvironmentContext
+from ledgerflow_ops.operations.history import anchors
 
 Result = TypeVar("Result")
 _PLAIN = ArchiveRequest()
@@ -158,12 +159,18 @@ class _LocationRun:
         plan = plan_location(self.env, self.at, entries)
         self.heartbeat()
         self.result.plan = plan
-        if not plan.to_copy and location_policy(self.at) is None:
-            return
+        works = plan.to_copy or location_policy(self.at) is not None
         if self.at.store.exists() and not self.at.store.writable():
-            self.env.ctx.reporter.say(f"{self.at.store.location} is read-only: nothing is copied to it")
-            self.result.plan = _without_copies(plan)
+            if works:
+                self.env.ctx.reporter.say(f"{self.at.store.location} is read-only: nothing is copied to it")
+                self.result.plan = _without_copies(plan)
             return
+        if works:
+            self._work(plan, confirmed)
+        self._anchor()
+
+    def _work(self, plan: CopyPlan, confirmed: str) -> None:
+        """Make the copies and rotate the location, under its lock."""
         ctx = self.env.ctx
         with locks.location_lock(
             ctx.settings.state_dir, self.env.environment, self.result.location, "archive", ctx.clock()
@@ -173,6 +180,16 @@ class _LocationRun:
             for decision in plan.to_copy:
                 self._copy(decision)
             self._rotate(confirmed)
+
+    def _anchor(self) -> None:
+        """Write the signed history there. Where that fails the copies count: the watch tries it again."""
+        self.heartbeat()
+        try:
+            anchors.anchor(self.env, self.at.store)
+        except LedgerError as error:
+            self.env.ctx.reporter.say(
+                f"{self.result.location}: the history was not anchored there: {error.message}"
+            )
 
     def _rotate(self, confirmed: str) -> None:
         """Remove what the location's own retention no longer keeps."""

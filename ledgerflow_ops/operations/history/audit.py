@@ -19,7 +19,7 @@ from ledgerflow_ops.core.history.chain import Fault, compare_copy, read_chain
 from ledgerflow_ops.core.history.entry import Entry, Line
 from ledgerflow_ops.core.history.holdings import Holding, Observed, contradictions, holdings
 from ledgerflow_ops.operations.context import EnvironmentContext
-from ledgerflow_ops.operations.history import history_files, observation, recording
+from ledgerflow_ops.operations.history import anchors, history_files, observation
 
 _LOOKS = 3
 """How often an audit looks before it accuses: an operation may be between a file and its entry."""
@@ -138,9 +138,7 @@ class _Audit:
         """Our history, after the entries of operations that died are made up for."""
         if self.key is None or not history_files.has_begun(self.env):
             return []
-        with history_files.locked(self.env):
-            recording.complete_announced(self.env)
-            return recording.current_lines(self.env, self.key)
+        return anchors.complete_history(self.env, self.key)
 
     def _read(self, lines: Sequence[str], public: str) -> tuple[Sequence[Entry], Fault | None]:
         return _read_lines(tuple(lines), self.env.environment, public)
