@@ -7,6 +7,7 @@ import pytest
 
 from ledgerflow_ops.core.archive.copies import CopyState
 from ledgerflow_ops.core.catalog.naming import BackupName
+from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.errors import Refused, SettingsError
 from ledgerflow_ops.core.operation_requests import RecoverRequest, RestoreRequest
 from ledgerflow_ops.operations import catalog
@@ -16,10 +17,10 @@ from ledgerflow_ops.operations.archive.sources import sources_of
 from ledgerflow_ops.operations.backfill import adoption
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.restore import recover, restore
-from ledgerflow_ops.operations.verification import drill
+from ledgerflow_ops.operations.verification import drill, verify
 from ledgerflow_ops_tests.builders import Recorder, backup_folder_of
 from ledgerflow_ops_tests.e2e.commands import flip_bit
-from ledgerflow_ops_tests.fakes.object_servers import BUCKET, S3Server
+from ledgerflow_ops_tests.fakes.object_servers import ACCOUNT, BUCKET, AzureServer, S3Server
 from ledgerflow_ops_tests.fakes.targets import RestoreTarget
 from ledgerflow_ops_tests.operations.archive.archives import Archives
 
@@ -33,6 +34,11 @@ def s3_location(server: S3Server, prefix: str) -> dict[str, Any]:
         "region": "us-east-1",
         "credentials_file": server.credentials,
     }
+
+
+def azure_location(server: AzureServer, prefix: str) -> dict[str, Any]:
+    url = f"http://127.0.0.1:{server.port}/{ACCOUNT}/{BUCKET}/{prefix}"
+    return {"name": "cloud", "kind": "azure", "url": url, "credentials_file": server.credentials}
 
 
 @pytest.fixture
@@ -137,6 +143,28 @@ def test_an_object_that_was_changed_is_found_and_never_restored(
     assert copy_in(cloud, name, "").state is CopyState.BAD, "the verdict is kept beside it"
     assert not repair.repair(env, repair.plan(env)).failed
     assert copy_in(cloud, name, "").state is CopyState.GOOD
+
+
+@pytest.mark.slow
+def test_a_lost_primary_is_verified_and_restored_from_azure(
+    field: RestoreTarget, azure_server: AzureServer
+) -> None:
+    env = field.env(locations=[azure_location(azure_server, field.name)])
+    folder, name = backup_folder_of(env).path, BackupName("first")
+    result = archiving.archive_backups(env)
+    assert not result.troubles
+    assert list(result.locations[0].copied) == [name.stem]
+    cloud = env.locations()[1]
+    for file in (name.dump, name.globals, name.proof, name.manifest):
+        assert cloud.store.read(file) == (folder / file).read_bytes()
+    assert not archiving.archive_backups(env).locations[0].copied, "nothing is copied twice"
+
+    shutil.rmtree(folder)
+    assert verify.verify(cloud, name).rung is Rung.READABLE
+    assert copy_in(cloud, name, "").state is CopyState.GOOD
+    restored = restore.restore(env, RestoreRequest(environment="dev", file="first.dump", force=True))
+    assert restored.bad is None
+    assert not field.is_old()
 
 
 def test_a_frozen_s3_delays_no_more_than_its_own_copies(root: Any, s3_server: S3Server) -> None:
