@@ -37,6 +37,7 @@ from ledgerflow_ops.operations.verification.verify import source_is_real
 def examine(ctx: OperationContext, envs: Sequence[EnvironmentContext]) -> list[Check]:
     """All checks, in the order in which an operation would need them."""
     checks = [*_settings(ctx), *settings_checks.secret_checks(ctx.settings)]
+    checks += _checks_or_error("signing key", partial(settings_checks.signing_key_checks, ctx))
     checks += _channels(ctx)
     checks += leftover_report.leftover_checks(ctx, envs)
     checks += _checks_or_error("tools", partial(_tools, ctx))

@@ -12,9 +12,11 @@ from ledgerflow_ops.config import Settings
 from ledgerflow_ops.core.checks import Check, passed, warned
 from ledgerflow_ops.core.counts import count_of
 from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.errors import Refused
 from ledgerflow_ops.core.hints import Hint, command, make
 from ledgerflow_ops.operations import keys
-from ledgerflow_ops.operations.context import EnvironmentContext
+from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
+from ledgerflow_ops.operations.history import history_files
 from ledgerflow_ops.operations.keys import Opening
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -86,6 +88,29 @@ def encryption_checks(env: EnvironmentContext) -> Iterator[Check]:
     if unopened := [item for item in keys.backup_keys(env) if item.opening is Opening.OTHER_KEY]:
         text = f"The identity here does not open {count_of(len(unopened), 'backup')}, as {unopened[0].file}."
         yield warned(name, "other key", text, Hint(make("keys", env.environment), " lists them."))
+
+
+def signing_key_checks(ctx: OperationContext) -> Iterator[Check]:
+    """Where the key is that signs the history, and what must be kept elsewhere; a warning where it would lie
+    beside the backups.
+
+    SettingsError where others may read it, or it is not a key.
+    """
+    name = "signing key"
+    try:
+        file = history_files.key_file(ctx)
+    except Refused as error:
+        yield warned(name, "beside the backups", error.message, error.hint)
+        return
+    key = history_files.signing_key(ctx)
+    if key is None:
+        yield passed(name, f"there is none yet; the first backup creates {file}, private to this account")
+        return
+    text = (
+        f"{file}, private to this account. Keep a copy of it away from this machine and from the backups: "
+        f"without it the history ends with this disk. By the public key it can still be checked: {key.public}"
+    )
+    yield passed(name, text)
 
 
 def _secret_files(settings: Settings) -> Iterator[Path]:

@@ -104,6 +104,24 @@ def test_minisign_checks_the_anchor_that_lies_in_s3(root: Path, s3_server: S3Ser
     assert f"entry 3, sha256 {report.head}" in said.stdout
 
 
+def test_with_the_key_and_an_anchor_the_history_goes_on_on_a_new_machine(
+    usb: RecordedBackups, root: Path
+) -> None:
+    archive(usb)
+    state, chain = usb.env.ctx.settings.state_dir, usb.folder.parent / "chain" / "dev"
+    shutil.copy2(history_files.key_file(usb.env.ctx), root / "copy of the key")
+    shutil.rmtree(state)
+    shutil.rmtree(usb.folder.parent)
+    (state / "history").mkdir(mode=0o700, parents=True)
+    shutil.copy2(root / "copy of the key", history_files.key_file(usb.env.ctx))
+    shutil.copytree(root / "usb" / "dev", usb.folder, ignore=shutil.ignore_patterns("chain"))
+    shutil.copytree(root / "usb" / "dev" / "chain", chain)
+    usb.backup(NOON)
+    archive(usb)
+    report = audit.audit(usb.env)
+    assert (report.faults, report.entries, report.earlier, anchored(usb.env)) == ((), 5, 0, 5)
+
+
 def test_it_is_written_where_there_is_nothing_to_copy_and_once(usb: RecordedBackups, root: Path) -> None:
     archive(usb)
     usb.backup(NOON, prove=False)

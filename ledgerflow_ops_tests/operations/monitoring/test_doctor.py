@@ -13,12 +13,14 @@ from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.operations import identity
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
+from ledgerflow_ops.operations.history import history_files
 from ledgerflow_ops.operations.monitoring import disk_metrics, doctor
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.builders import backup_folder_of
 from ledgerflow_ops_tests.databases import run_statements
 from ledgerflow_ops_tests.fakes import programs, sandboxes
 from ledgerflow_ops_tests.fakes.commands import Commands
+from ledgerflow_ops_tests.fakes.recorded_backups import RecordedBackups
 from ledgerflow_ops_tests.fakes.sandboxes import Sandbox
 
 _CHECK = {"name", "passed", "message", "hint", "severity", "cause"}
@@ -35,7 +37,7 @@ def test_it_names_everything_an_operation_would_meet(sandbox: Sandbox) -> None:
     checks = doctor.examine(sandbox.env().ctx, [sandbox.env()])
     found = {check.name: check.message for check in checks}
     expected = {"settings", "account", "alerts", "leftovers", "tools", "embedded", "dev folder", "dev source"}
-    expected |= {"dev restore", "dev rules", "archive"}
+    expected |= {"dev restore", "dev rules", "archive", "signing key"}
     assert expected == {*found}
     bundled = client_tools.bundled_tools()
     assert f"PostgreSQL {bundled.version} (bundled) in {bundled.folder}, -Z zstd:1" in found["tools"]
@@ -113,6 +115,43 @@ def test_the_sample_is_loud_and_in_prod_a_warning(
     assert (loud.passed, None if loud.passed else loud.severity) == (severity is None, severity)
     if severity:
         assert f"LEDGER_{environment.upper()}_DATABASE_URL" in loud.hint
+
+
+def test_it_says_where_the_signing_key_is_and_that_a_copy_must_go_elsewhere(root: Path) -> None:
+    env = builders.env(root, rules=[], now=lambda: builders.NOON)
+    (none,) = _signing_key(env)
+    file = history_files.key_file(env.ctx)
+    assert none.passed
+    assert none.message == f"there is none yet; the first backup creates {file}, private to this account"
+    assert not file.exists(), "looking makes nothing"
+    RecordedBackups(env).backup(builders.NOON)
+    (made,) = _signing_key(env)
+    key = history_files.signing_key(env.ctx)
+    assert key
+    assert made.passed
+    assert made.message.startswith(
+        f"{file}, private to this account. Keep a copy of it away from this machine"
+    )
+    assert made.message.endswith(f"By the public key it can still be checked: {key.public}")
+    file.chmod(0o640)
+    (exposed,) = _signing_key(env)
+    assert (exposed.severity, exposed.cause) == (Severity.ERROR, "SettingsError")
+    assert f"{file} has mode 0640: others may have read it." in exposed.message
+    assert f"chmod 600 {file}" in exposed.hint
+
+
+@pytest.mark.parametrize("place", ["backups/state", "second/state"])
+def test_a_signing_key_below_the_backups_or_a_location_is_a_warning(root: Path, place: str) -> None:
+    made = builders.env(root, archive_roots=(root / "second",))
+    env = sandboxes.with_settings(made, state_dir=root / place)
+    (finding,) = _signing_key(env)
+    assert (finding.severity, finding.cause) == (Severity.WARN, "beside the backups")
+    assert f"The signing key would be {root / place / 'history' / 'signing.key'}, in" in finding.message
+    assert "Set state_dir to a folder outside" in finding.hint
+
+
+def _signing_key(env: EnvironmentContext) -> list[Check]:
+    return [check for check in doctor.examine(env.ctx, []) if check.name == "signing key"]
 
 
 def test_the_command_ends_with_zero_when_all_is_well(sandbox: Sandbox, database: Database) -> None:
