@@ -42,7 +42,6 @@ def quarantine(file: str | None, confirm: str, undo: bool, why: str, dry_run: bo
 
     It is refused for a backup that is pinned or in use, and, without --confirm, for one that is not bad.
     """
-    from ledgerflow_ops.defs.quarantine_observation import observe_quarantine
     from ledgerflow_ops.operations.retention import quarantine as operation
 
     call = Call(json, why)
@@ -52,7 +51,6 @@ def quarantine(file: str | None, confirm: str, undo: bool, why: str, dry_run: bo
         sys.exit(_show_plan(env, found, call.terminal))
     named = file or ""
     record = operation.undo(env, named) if undo else operation.quarantine(env, named, why, confirm)
-    observe_quarantine(env, record)
     _print_moved(env, record, call.terminal)
 
 

@@ -1,8 +1,7 @@
 """Runs a job in this process, for a person at a terminal: the same job, in the same Dagster storage."""
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import date
 
 import dagster as dg
@@ -83,14 +82,6 @@ def _create_run(
         remote_job_origin=remote,
         job_code_origin=code,
     )
-
-
-@contextmanager
-def open_instance(env: EnvironmentContext) -> Iterator[dg.DagsterInstance]:
-    """Dagster's instance of this machine, during the block; starts the embedded PostgreSQL if needed."""
-    _set_dagster_variables(env)
-    with dg.DagsterInstance.get() as instance:
-        yield instance
 
 
 def _set_dagster_variables(env: EnvironmentContext) -> None:

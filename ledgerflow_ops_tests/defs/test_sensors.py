@@ -496,6 +496,27 @@ class TestWatch:
         assert [title for title in daemon.web.titles if "RESOLVED" in title] == daemon.web.titles[1:]
         assert len(daemon.web.titles) == 2
 
+    def test_records_a_quarantine_and_its_undo_once(self, daemon: Daemon, today: str) -> None:
+        env = daemon.bench.env(**daemon.asked)
+        dump = backup.backup(env, BackupRequest()).dump.file
+        daemon.tick("dev_watch")
+
+        def observed() -> list[tuple[str | None, object]]:
+            with daemon.bench.instance() as instance:
+                records = instance.fetch_observations(asset_key(env, "dump"), 9, ascending=True).records
+            seen = [record.asset_observation for record in records]
+            return [(one.partition, one.metadata["state"].value) for one in seen if one]
+
+        quarantine.quarantine(env, dump, "", dump)
+        for _ in range(2):
+            daemon.tick("dev_watch")
+        inside = (today, "in quarantine: no backup any more")
+        assert observed() == [inside]
+        quarantine.undo(env, dump)
+        for _ in range(2):
+            daemon.tick("dev_watch")
+        assert observed() == [inside, (today, "moved back out of quarantine: verify it")]
+
     def test_does_not_have_a_dump_verified_whose_mode_was_changed(self, daemon: Daemon, today: str) -> None:
         daemon.job("dev_backup", today)
         self.requested(daemon)

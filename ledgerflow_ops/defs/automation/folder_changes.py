@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime
 
 import dagster as dg
@@ -26,23 +26,24 @@ class FolderState:
     """An environment's folder as a tick has seen it, which the next one compares.
 
     `digest` changes with any dump, manifest or proof. `dumps` has size (bytes) and modification time (ns) of
-    the newest dump of each watched day.
+    the newest dump of each watched day. `quarantine` is the digest of the quarantine's records, or "".
     """
 
     digest: str = ""
     dumps: dict[str, str] = field(default_factory=dict)
+    quarantine: str = ""
 
     @classmethod
     def parse(cls, text: str) -> "FolderState":
         """The stored state; an empty one if there is none, or if another version wrote it."""
         try:
             stored = json.loads(text)
-            return cls(str(stored["digest"]), dict(stored["dumps"]))
+            return cls(str(stored["digest"]), dict(stored["dumps"]), str(stored.get("quarantine", "")))
         except (ValueError, KeyError, TypeError):
             return cls()
 
     def __str__(self) -> str:
-        return json.dumps({"digest": self.digest, "dumps": self.dumps})
+        return json.dumps(asdict(self))
 
 
 def read_folder(
@@ -51,7 +52,8 @@ def read_folder(
     listed: Sequence[ListedDump],
     before: FolderState,
 ) -> tuple[FolderState, list[dg.RunRequest]]:
-    """The state now of the folder with these dumps, and the runs that its changes ask for.
+    """The state now of the folder with these dumps, and the runs that its changes ask for. The quarantine in
+    the state is that of `before`.
 
     `verify` for a day whose newest backup is bad though its partition is not red, or whose dump was changed;
     the catalog if anything was changed.
@@ -70,7 +72,7 @@ def read_folder(
     ]
     if digest != before.digest and (listed or before.digest):
         requests.append(dg.RunRequest(f"catalog {env.environment} {digest}", job_name=CATALOG_JOB))
-    return FolderState(digest, dumps), requests
+    return replace(before, digest=digest, dumps=dumps), requests
 
 
 def _newest_by_day(

@@ -17,6 +17,7 @@ from ledgerflow_ops.defs.assets import metadata
 from ledgerflow_ops.defs.assets.partitions import backup_days
 from ledgerflow_ops.defs.automation import folder_changes
 from ledgerflow_ops.defs.automation.folder_changes import FolderState
+from ledgerflow_ops.defs.automation.quarantine_observation import read_quarantine
 from ledgerflow_ops.defs.automation.schedules import Job
 from ledgerflow_ops.defs.jobs.backup_choice import Changes, choice_changes
 from ledgerflow_ops.defs.names import DATABASE, OWNERS, asset_key, watch_name
@@ -25,6 +26,8 @@ from ledgerflow_ops.operations.context import EnvironmentContext, OperationConte
 if TYPE_CHECKING:
     from ledgerflow_ops.core.alerting.findings import Finding
     from ledgerflow_ops.core.monitoring import run_outcomes
+
+_Event = dg.AssetCheckEvaluation | dg.AssetObservation
 
 WATCH_SECONDS = 60
 RUNS_SECONDS = 30
@@ -77,11 +80,13 @@ def _environment_watch(
         freshness = health.fresh or health_checks.check_environment_freshness(env)
         verdict = metadata.check_evaluation(freshness, asset_key(env, DATABASE))
         # Only a change is recorded, to avoid a row for every minute.
-        events = [] if cursor.fresh == str(freshness) else [verdict]
+        events: list[_Event] = [] if cursor.fresh == str(freshness) else [verdict]
         folder, requests, choices = cursor.folder, list[dg.RunRequest](), Changes()
         if health.fresh:  # the folder could be read
             folder, requests = folder_changes.read_folder(env, context.instance, health.listed, cursor.folder)
             choices = choice_changes(env, context.instance, health.listed)
+            quarantine, moves = read_quarantine(env, context.instance, folder.quarantine)
+            folder, events = replace(folder, quarantine=quarantine), [*events, *moves]
         return dg.SensorResult(
             skip_reason=None if requests else _summary(health.findings),
             run_requests=requests,
@@ -98,7 +103,8 @@ def _environment_watch(
         default_status=dg.DefaultSensorStatus.RUNNING,
         owners=OWNERS,
         description=f"Checks the health of {environment}, and sends one alert per problem. Has a backup "
-        "verified whose files have changed, and the catalog read again. Lists the backups to restore.",
+        "verified whose files have changed, and the catalog read again. Lists the backups to restore, and "
+        "records moves into quarantine and back.",
     )
 
 
