@@ -27,7 +27,7 @@ endif
 
 ##@ Operations on one environment: LEDGER_ENV=dev|test|prod (JSON=1 for one JSON object)
 
-.PHONY: backup backfill verify restore-test restore restore-force rollback recover discard status doctor tools identity rotate pin unpin quarantine keys recovery-kit archive repair
+.PHONY: backup backfill verify restore-test restore restore-force rollback recover discard status doctor tools identity rotate pin unpin quarantine keys rekey recovery-kit archive repair
 backup: $(READY) ## Take a backup and prove it by restoring it | FILE=name.dump DRILL=0 SEAL=full WHY="…"
 	@$(LEDGERFLOW) backup
 
@@ -69,6 +69,9 @@ quarantine: $(READY) ## Move a bad backup aside: no longer a backup, nothing del
 
 keys: $(READY) ## Which backups the identity opens; CREATE=1 creates the key of encrypted backups | CREATE=1
 	@$(LEDGERFLOW) keys
+
+rekey: $(READY) ## Encrypt old backups anew for the present recipients | FILE=name or ALL=1, DRY_RUN=1 WHY="…"
+	@$(LEDGERFLOW) rekey
 
 recovery-kit: $(READY) ## Write a folder that tells how to restore without this software | INTO=folder
 	@$(LEDGERFLOW) recovery-kit

@@ -1,23 +1,27 @@
-"""The commands of encrypted backups and of those who come later: keys, recovery-kit."""
+"""The commands of encrypted backups and of those who come later: keys, rekey, recovery-kit."""
 
 import sys
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ledgerflow_ops.commands.calls import ENV, JSON, Call
+from ledgerflow_ops.commands.calls import DRY_RUN, ENV, FILE, JSON, WHY, Call
 from ledgerflow_ops.commands.command_line import Command, flag, option
-from ledgerflow_ops.console import Terminal
-from ledgerflow_ops.core.errors import KeyUnavailable
+from ledgerflow_ops.console import Terminal, clear
+from ledgerflow_ops.core.errors import KeyUnavailable, SettingsError
+from ledgerflow_ops.core.hints import Hint, make
 
 if TYPE_CHECKING:
     from ledgerflow_ops.operations.context import EnvironmentContext
     from ledgerflow_ops.operations.keys import BackupKey, NewKey
+    from ledgerflow_ops.operations.rekey import RekeyResult
 
 _SHOWN = 20
 CREATE = flag("create", False, "Create a new identity, where identity_file says.")
+ALL = flag("all", False, "Every backup in the environment's own folder.")
 
 
 @click.command(cls=Command, examples=("keys --env prod --create", "keys --env prod"))
@@ -73,9 +77,68 @@ def _show_backups(found: "list[BackupKey]", terminal: Terminal) -> int:
     unread = [item for item in found if item.lacks]
     for item in unread[:_SHOWN]:
         terminal.say(f"  {item.file}: {', '.join(item.lacks)} cannot read it: it was added later", "yellow")
+    if unread:
+        terminal.say(f"  `{make('rekey', ALL=1)}` encrypts them anew for the present recipients.")
     if not found:
         terminal.say("There is no backup.")
     return KeyUnavailable.exit_code if closed else 0
+
+
+@click.command(
+    cls=Command,
+    examples=("rekey --env prod --all --dry-run", "rekey ledgerflow_prod_20261123_0230.dump.age --env prod"),
+)
+@ENV
+@FILE
+@ALL
+@WHY
+@DRY_RUN
+@JSON
+def rekey(file: str | None, all: bool, why: str, dry_run: bool, json: bool) -> None:  # noqa: A002 - the option
+    """Encrypt old backups anew for the present recipients, and remove the old files.
+
+    Each new file is decrypted again and compared before anything is removed. Reading the old ones needs an
+    identity.
+    """
+    from ledgerflow_ops.operations import rekey as operation
+
+    call = Call(json, why)
+    env, terminal = call.env(), call.terminal
+    if bool(file) == all:
+        raise SettingsError(
+            "rekey needs either FILE= or ALL=1.",
+            hint=Hint(make("rekey", ALL=1, DRY_RUN=1), " shows the plan."),
+        )
+    if dry_run:
+        decisions = operation.plan(env, file or "")
+        clear(env.ctx.reporter)
+        for decision in decisions:
+            terminal.say(decision.sentence)
+        listed = [asdict(decision) for decision in decisions]
+        terminal.finish({"environment": env.environment, "backups": listed, "dry_run": True, "exit_code": 0})
+        return
+    result = operation.rekey(env, file or "")
+    clear(env.ctx.reporter)
+    _show_rekeyed(terminal, result)
+    terminal.finish({"environment": env.environment, **result.as_json(), "exit_code": result.exit_code})
+    sys.exit(result.exit_code)
+
+
+def _show_rekeyed(terminal: Terminal, result: "RekeyResult") -> None:
+    from ledgerflow_ops.operations.rekey import waiting_hint
+
+    for old, new in result.encrypted.items():
+        terminal.say(f"{old} was encrypted anew: {new}")
+    for old in result.removed:
+        terminal.say(f"{old} was removed.")
+    for old, why in result.waiting.items():
+        terminal.say(f"{old} stays for now: {why}.", "yellow")
+    if result.waiting:
+        terminal.say(f"  {waiting_hint().within(terminal.environment)}")
+    for error in result.failed:
+        terminal.error(error.message, error.hint)
+    if not (result.encrypted or result.removed or result.waiting or result.failed):
+        terminal.say("Nothing has to be encrypted anew.")
 
 
 @click.command(
@@ -98,4 +161,4 @@ def recovery_kit(into: str, json: bool) -> None:
     call.terminal.finish({"environment": env.environment, "folder": str(folder), "exit_code": 0})
 
 
-COMMANDS = (keys, recovery_kit)
+COMMANDS = (keys, rekey, recovery_kit)

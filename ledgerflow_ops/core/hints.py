@@ -34,6 +34,7 @@ ON_ONE = frozenset(
         "repair",
         "protect",
         "keys",
+        "rekey",
         "recovery-kit",
         "status",
         "audit",

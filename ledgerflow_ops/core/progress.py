@@ -58,6 +58,9 @@ class Step(StrEnum):
     COPY_PROOF = "copy the proof"
     COPY_COMMIT = "commit the copy"
     EXAMINE = "read both copies"
+    READ_OLD = "read the old files"
+    ENCRYPT = "encrypt for the recipients"
+    DECRYPT_BACK = "decrypt the new file again"
     STORAGE = "start PostgreSQL for Dagster"
     DAEMON = "start the daemon"
     METRICS = "start the metrics"
@@ -146,6 +149,23 @@ REPAIR_STEPS = (
     Step.JOURNAL,
 )
 """SET_ASIDE, COPY and COPY_BACK are repeated for each bad file."""
+REKEY_STEPS = (
+    Step.PLAN,
+    Step.READ_OLD,
+    Step.ENCRYPT,
+    Step.DECRYPT_BACK,
+    Step.COMMIT,
+    Step.PROOF,
+    Step.NOTE,
+    Step.RETIRE,
+    Step.FACTS,
+    Step.REMOVE,
+    Step.REMOVE_REST,
+    Step.SETTLE,
+    Step.JOURNAL,
+)
+"""ENCRYPT and DECRYPT_BACK are repeated for each file, all but the first and the last for each backup. The
+old backup is removed from NOTE on."""
 
 
 class Reporter(Protocol):

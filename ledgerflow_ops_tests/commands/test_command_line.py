@@ -23,7 +23,7 @@ LATEST = "ledgerflow_dev_20261120_0230.dump"
 COMMANDS = sorted(program.commands)
 ON_ONE = {
     *("backup", "verify", "restore-test", "backfill", "restore", "restore-force", "rollback", "recover"),
-    *("discard", "rotate", "pin", "unpin", "quarantine", "archive", "repair", "protect", "identity"),
+    *("discard", "rotate", "pin", "unpin", "quarantine", "archive", "repair", "rekey", "protect", "identity"),
 }
 """The commands that act on one environment."""
 

@@ -37,7 +37,7 @@ UNLIMITED: dict[str, tuple[str, ...]] = {
 """Commands of one environment that start no run."""
 FREE = {
     "alert-test", "audit", "completion", "doctor", "down", "journal", "keys", "metrics", "protect", "report",
-    "recovery-kit", "safety-check", "storage", "tools", "up", "watchdog",
+    "recovery-kit", "rekey", "safety-check", "storage", "tools", "up", "watchdog",
 }  # fmt: skip
 """All other commands: they start no run either, and are not called here."""
 

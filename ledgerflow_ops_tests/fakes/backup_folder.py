@@ -1,17 +1,21 @@
 """A folder of made-up backups: real manifests and proofs beside dumps of a few bytes."""
 
+import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from ledgerflow_ops.adapters.storage.age_codec import AgeCodec
+from ledgerflow_ops.adapters.storage.age_keys import IdentitySource
 from ledgerflow_ops.core.catalog.files import FileEntry, FileKind, FilesState
 from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.catalog.proof import Verdict
 from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.models import FileFacts
 from ledgerflow_ops_tests.core import records
 from ledgerflow_ops_tests.fakes import backup_files
 
@@ -28,6 +32,8 @@ class BackupFolder:
     zone: ZoneInfo = _UTC
     encrypted: bool = False
     """Whether its files have the names of encrypted ones; what is in them is made up anyway."""
+    recipients: tuple[str, ...] = ()
+    """For whom its files are really encrypted; they then have such names as well."""
 
     def add_backup(
         self,
@@ -43,13 +49,17 @@ class BackupFolder:
         With `files` it has an archive of files, and needs the archives of these earlier states as well.
         """
         local = taken.astimezone(self.zone)
-        name = BackupName(stem or f"ledgerflow_{self.environment}_{local:%Y%m%d_%H%M%S}", self.encrypted)
+        name = BackupName(
+            stem or f"ledgerflow_{self.environment}_{local:%Y%m%d_%H%M%S}",
+            self.encrypted or bool(self.recipients),
+        )
         dump, roles = f"dump of {taken.isoformat()}".encode(), b"CREATE ROLE owner;\n"
         manifest = records.manifest(
             **backup_files.manifest_times(self.environment, self.zone, taken),
-            dump=backup_files.write_file(self.path, name.dump, dump),
-            globals=backup_files.write_file(self.path, name.globals, roles),
+            dump=self._write(name.dump, dump),
+            globals=self._write(name.globals, roles),
             files=None if files is None else self._filed(name, taken, list(files)),
+            recipients=self.recipients or None,
         )
         backup_files.write_file(self.path, name.manifest, manifest.encode())
         if rung is not None:
@@ -82,9 +92,19 @@ class BackupFolder:
         ending = ".manifest.json"
         return sorted(name.removesuffix(ending) for name in self.names() if name.endswith(ending))
 
+    def _write(self, file: str, plain: bytes) -> FileFacts:
+        """Write a file with data, encrypted if there are recipients."""
+        if not self.recipients:
+            return backup_files.write_file(self.path, file, plain)
+        sealed = io.BytesIO()
+        encoder = AgeCodec(self.recipients, IdentitySource()).encoder(sealed.write)
+        encoder.write(plain)
+        encoder.close()
+        return backup_files.write_file(self.path, file, sealed.getvalue())
+
     def _filed(self, name: BackupName, taken: datetime, earlier: Sequence[FilesState]) -> FilesState:
         data = f"files of {taken.isoformat()}".encode()
-        own = backup_files.write_file(self.path, name.files, data)
+        own = self._write(name.files, data)
         folder = FileEntry(root=ROOT, path="", kind=FileKind.FOLDER, mode=0o755, mtime_ns=1, owner=(0, 0))
         held = [(state.archive, f"{number}.pdf") for number, state in enumerate(earlier)] + [(own, "own.pdf")]
         entries = [

@@ -3,8 +3,8 @@
 `python -m ledgerflow_ops_tests.fakes.killed WHAT WHERE ROOT URL [FILES]`: WHAT is `backup`, `drill` (of the
 newest backup), `files` (puts its files in place), `take back` (those files), `restore` (by force, of
 first.dump), `rollback`, `recover`, `rotate`, `quarantine` and `take out` (of the backup FILES, back out of
-quarantine), `adopt` (of the newest backup in `away` below ROOT), `archive` and `repair`, or `up` (the last
-three need no database at URL).
+quarantine), `adopt` (of the newest backup in `away` below ROOT), `archive`, `repair` and `rekey` (FILES: a
+recipient and the file of an identity), or `up` (the last four need no database at URL).
 WHERE is a step's name (`set aside#2`: when it comes the second time), `N bytes` of the dump, `N ms` after the
 drill has begun with its server, or `naming ENDING`: just before a file is given a name that ends so. There
 the process kills itself, as the system would when memory runs out: nothing is cleaned up. One that is not
@@ -31,7 +31,7 @@ from ledgerflow_ops.core.operation_requests import (
 )
 from ledgerflow_ops.core.progress import SilentReporter, Step
 from ledgerflow_ops.core.restore.file_swap import FileSwap
-from ledgerflow_ops.operations import catalog
+from ledgerflow_ops.operations import catalog, rekey
 from ledgerflow_ops.operations.archive import archiving, repair
 from ledgerflow_ops.operations.backfill import adoption
 from ledgerflow_ops.operations.backup import backup
@@ -92,7 +92,8 @@ def _die_of(event: str, told: tuple[Any, ...], ending: str) -> None:
 def main(what: str, where: str, root: str, url: str, *listed: str) -> None:
     database = Database.from_address(url, "the fourth argument")
     files = listed if what in ("backup", "files", "take back", "restore", "rollback") else ()
-    env = builders.env(Path(root), database, reporter=Fatal(where), files=files)
+    keys = dict[str, Any](recipients=[listed[0]], identity_file=listed[1]) if what == "rekey" else {}
+    env = builders.env(Path(root), database, reporter=Fatal(where), files=files, **keys)
     works: dict[str, Callable[[], object]] = {
         "backup": lambda: backup.backup(env),
         "drill": lambda: drill.drill(env, catalog.find(env, None)),
@@ -107,6 +108,7 @@ def main(what: str, where: str, root: str, url: str, *listed: str) -> None:
         "quarantine": lambda: quarantine.quarantine(env, listed[0], "", ""),
         "take out": lambda: quarantine.undo(env, listed[0]),
         "repair": lambda: repair.repair(env, repair.plan(env)),
+        "rekey": lambda: rekey.rekey(env),
         "archive": lambda: archiving.archive_backups(env),
         "up": lambda: web_servers.up(env.ctx),
         "adopt": lambda: adopt_newest(env, builders.env(Path(root) / "away", database)),

@@ -19,7 +19,7 @@ MAKE = shutil.which("make") or "make"
 OPERATIONS = (
     *("backup", "backfill", "verify", "restore-test", "status", "doctor", "tools", "identity", "up", "down"),
     *("alert-test", "watchdog"),
-    *("rotate", "pin", "unpin", "quarantine", "keys", "recovery-kit"),
+    *("rotate", "pin", "unpin", "quarantine", "keys", "rekey", "recovery-kit"),
     *("journal", "report", "metrics", "archive", "repair", "storage", "audit"),
 )
 TARGETS = (*OPERATIONS, "test", "bench", "lint", "help", "version")

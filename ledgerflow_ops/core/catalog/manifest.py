@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import AwareDatetime, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from ledgerflow_ops.core.catalog.files import FilesState
+from ledgerflow_ops.core.catalog.rekeying import RekeyOrigin
 from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import BadBackup
@@ -23,7 +24,9 @@ T = TypeVar("T")
 VERSION = 1
 """The format this code writes. A higher one is refused, not guessed at."""
 
-_OPTIONAL = ("files", "properties", "warnings", "unheld", "notes", "preloaded", "members", "recipients")
+_OPTIONAL = (
+    "files", "properties", "warnings", "unheld", "notes", "preloaded", "members", "recipients", "rekeyed",
+)  # fmt: skip
 
 
 class TableContent(Record):
@@ -224,19 +227,14 @@ class Manifest(Record):
     unheld: tuple[str, ...] | None = None
     """Unlogged tables and sequences of a standby: it has none of their data, so the dump has none either."""
     notes: tuple[str, ...] | None = None
-    """Sentences about what the source has and the dump does not carry; None in earlier versions'
-    manifests.
-    """
+    """Sentences about what the source has and the dump does not carry; None in earlier manifests."""
     preloaded: tuple[str, ...] | None = None
-    """The libraries that the source's server preloads; None where the account may not read them, and in
-    earlier manifests.
-    """
+    """The libraries that the source's server preloads; None where they are not known."""
     members: dict[str, str] | None = None
     """The relations that belong to extensions, with their extension; None in earlier manifests."""
     recipients: tuple[str, ...] | None = None
-    """The public keys that the files are encrypted for (age); None where they are plain, and in earlier
-    manifests.
-    """
+    """The public keys that the files are encrypted for (age); None where they are plain."""
+    rekeyed: RekeyOrigin | None = None
     run: RunFacts
     durations: dict[str, float]
 

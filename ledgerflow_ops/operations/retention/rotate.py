@@ -134,7 +134,7 @@ def carry_out_rotation(env: EnvironmentContext, request: RotateRequest) -> Rotat
     ):
         leftover_sweep.sweep_before_operation(env)
         ctx.reporter.step(Step.PLAN)
-        finished = list(_finish_removals(env))
+        finished = list(finish_removals(env))
         planned = plan_rotation(env)
         planned.require(request.confirm)
         removed, left = list[str](), dict[str, str]()
@@ -144,7 +144,7 @@ def carry_out_rotation(env: EnvironmentContext, request: RotateRequest) -> Rotat
                     left[decision.name] = why
                 else:
                     removed.append(decision.name)
-            list(_finish_removals(env))  # archives of files that only the last of these needed
+            list(finish_removals(env))  # archives of files that only the last of these needed
             if planned.plan.since:
                 removal_history.prune_history(env, planned.plan.since)
         finally:
@@ -168,7 +168,7 @@ def _remove(env: EnvironmentContext, manifest: Manifest, decision: RetentionDeci
     return ""
 
 
-def _finish_removals(env: EnvironmentContext) -> Iterator[str]:
+def finish_removals(env: EnvironmentContext) -> Iterator[str]:
     """Continue the removals that were begun; returns the files. One that was only recorded is planned again,
     and so is one whose backup somebody has put back since."""
     for unfinished in removal_history.unfinished_removals(env):
