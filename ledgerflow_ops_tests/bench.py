@@ -33,6 +33,7 @@ from ledgerflow_ops.adapters.cluster.cluster import Cluster, free_port, new_pass
 from ledgerflow_ops.adapters.cluster.server_home import ServerHome, make_server_home
 from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.adapters.programs import client_tools
+from ledgerflow_ops.adapters.storage import age_keys
 from ledgerflow_ops.adapters.system import clock, process
 from ledgerflow_ops.adapters.system.server_account import make_owned_folder
 from ledgerflow_ops.core.catalog.naming import BackupName
@@ -140,6 +141,11 @@ def ledger(root: Path, gigabytes: float, rounds: int) -> list[Figure]:
         plain, ours, memory = root / "plain.dump", [], Memory()
         theirs: list[float] = []
         env = builders.env(root, source, reporter=memory, full_seal_below=0)
+        encrypting, encrypted_memory = list[float](), Memory()
+        recipients = [age_keys.new_identity()[1]]
+        encrypts = builders.env(
+            root / "encrypted", source, reporter=encrypted_memory, full_seal_below=0, recipients=recipients
+        )
         names: list[str] = []
         command = (programs.path("pg_dump"), "-Fc", "-f", plain)
         for turn in range(rounds):
@@ -147,12 +153,19 @@ def ledger(root: Path, gigabytes: float, rounds: int) -> list[Figure]:
             theirs.append(timed(partial(program, *command, extra=source.variables())))
             names.append(f"bench{turn}.dump")
             ours.append(timed(partial(backup.backup, env, BackupRequest(file=names[-1]))))
-            console.print(f"  backup: pg_dump -Fc {theirs[-1]:.1f} s, sealed and decoded {ours[-1]:.1f} s")
+            encrypting.append(timed(partial(backup.backup, encrypts, BackupRequest(file=names[-1]))))
+            backup_folder_of(encrypts).file(f"{names[-1]}.age").unlink()
+            console.print(
+                f"  backup: pg_dump -Fc {theirs[-1]:.1f} s, sealed and decoded {ours[-1]:.1f} s, "
+                f"encrypted as well {encrypting[-1]:.1f} s"
+            )
         file = backup_folder_of(env).file(names[-1])
         figures = [
             Figure("sealed, hashed, decoded backup / pg_dump -Fc", ratio(ours, theirs), 0.35),
+            Figure("the same encrypted / pg_dump -Fc", ratio(encrypting, theirs), 0.38),
             Figure("its file / pg_dump -Fc's", file.stat().st_size / plain.stat().st_size, 1.0),
             Figure("our process above what it had", memory.growth, 64, "MiB"),
+            Figure("the same when it encrypts", encrypted_memory.growth, 96, "MiB"),
         ]
         for extra in names[:-1]:
             backup_folder_of(env).file(extra).unlink()
