@@ -1,4 +1,4 @@
-"""Encrypts one backup anew for the present recipients, and puts it in the old one's place (decision 52).
+"""Encrypts one backup anew for the present recipients, and puts it in the old one's place (decision 49).
 
 The new files get names of their own. What was decrypted from each of them again must equal what was decrypted
 from the old one. The manifest commits them; until then a killed process leaves the old backup, and the next

@@ -1,6 +1,6 @@
 """Encrypting backups anew for other recipients: the names of the new files, and where they come from.
 
-The new backup has a name of its own (decision 52): old and new are both whole while one takes the other's
+The new backup has a name of its own (decision 49): old and new are both whole while one takes the other's
 place.
 """
 
