@@ -127,9 +127,14 @@ class Progress:
         self._terminal, self._silent = terminal, silent
         self._work, self._shown = Work(""), 0.0
         self._display: Display | None = None
+        self._expected: Mapping[Step, float] = {}
+
+    def expect(self, durations: Mapping[Step, float]) -> None:
+        """Show the remaining time of these steps, which take so many seconds, where nothing is measured."""
+        self._expected = durations
 
     def step(self, step: Step) -> None:
-        self._show(Work(str(step)))
+        self._show(Work(str(step), expected=self._expected.get(step)))
 
     def moved(self, done: int, expected: int | None) -> None:
         if self._due():

@@ -17,9 +17,10 @@ def up(json: bool) -> None:
     It prints the addresses, and a link that opens the page once.
     """
     from ledgerflow_ops.adapters.services.web_sessions import GOOD_FOR
-    from ledgerflow_ops.operations.servers import web_servers
+    from ledgerflow_ops.operations.servers import start_times, web_servers
 
     call = Call(json)
+    call.progress.expect(start_times.last_start(call.settings.state_dir))
     address = web_servers.up(call.ctx)
     viewers = web_servers.viewers_address(call.ctx)
     link, viewers_link = web_servers.login_links(call.ctx)

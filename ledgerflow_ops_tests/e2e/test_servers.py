@@ -70,21 +70,33 @@ def _runs(process: psutil.Process) -> bool:
         return False
 
 
+def timed(shell: Shell) -> set[str]:
+    """The phases whose duration the last successful start has left to the next."""
+    return set(json.loads((shell.state / "servers" / "start.json").read_text()))
+
+
 def test_a_start_that_is_killed_at_any_step_is_finished_by_the_next(dev: Shell) -> None:
     assert dev.ledgerflow("down").code == 0
     for step in UP_STEPS:
         work = ["up", step, str(dev.root), "postgresql://nobody@127.0.0.1:1/none"]
         killed = dev.run([sys.executable, "-m", "ledgerflow_ops_tests.fakes.killed", *work])
         assert killed.code == -signal.SIGKILL, killed.all
+    (dev.state / "servers" / "start.json").unlink(missing_ok=True)
     said = dev.at_a_terminal("up")
     assert said.code == 0, said.out
     for step in UP_STEPS:
         assert f"{step} ━" in re.sub(r"\x1b\[[\d;]*m", "", said.out)
+    assert " left" not in said.out, "no start has succeeded before"
     [address] = re.findall(r"The web page is at (http://127\.0\.0\.1:\d+)", said.out)
     assert answers(dev, address)
     home = str(dev.state / "dagster")
     daemons = [found for found in psutil.process_iter() if _is_daemon_of(found, home)]
     assert [found.pid for found in daemons] == [server(dev, "daemon").pid]
+    assert timed(dev) == {UP_STEPS[-1]}, "the killed starts had started the others"
+    assert dev.ledgerflow("down").code == 0
+    again = dev.at_a_terminal("up")
+    assert (again.code, " left" in again.out) == (0, True), again.out
+    assert timed(dev) == set(UP_STEPS)
     assert dev.ledgerflow("down").code == 0
 
 

@@ -9,13 +9,15 @@ from ledgerflow_ops.core.sizes import format_size
 class Work:
     """What is being done. `done` and `total` are bytes, or things that `things` names ("backups read").
 
-    `total` is None where it is not known; a total of bytes is an estimate.
+    `total` is None where it is not known; a total of bytes is an estimate. `expected` is how long the work
+    took the last time, in seconds; None if that is not known.
     """
 
     what: str
     done: int = 0
     total: int | None = None
     things: str = ""
+    expected: float | None = None
 
     @property
     def share(self) -> float | None:
@@ -24,12 +26,14 @@ class Work:
 
 
 def figures(work: Work, per_second: float | None, elapsed: float) -> str:
-    """`12.3 MB of about 29.0 MB, 4.1 MB/s, 0:04 left`; only the time so far where nothing is measured.
+    """`12.3 MB of about 29.0 MB, 4.1 MB/s, 0:04 left`. Where nothing is measured, `about 0:04 left`
+    of the expected duration; the time so far without one, or after it.
 
     `per_second` is the rate now, None while it is not known; `elapsed` is in seconds.
     """
     if not work.done:
-        return format_clock(elapsed)
+        ahead = (work.expected or 0.0) - elapsed
+        return f"about {format_clock(ahead)} left" if ahead >= 1 else format_clock(elapsed)
     if work.things:
         parts = [f"{work.done:,} of {work.total:,} {work.things}"]
     else:

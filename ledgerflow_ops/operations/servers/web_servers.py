@@ -4,21 +4,24 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import filelock
 
 from ledgerflow_ops.adapters.cluster.cluster import free_port, is_free_port
 from ledgerflow_ops.adapters.services import dagster_graphql, dagster_home
-from ledgerflow_ops.adapters.system import private_files, process
+from ledgerflow_ops.adapters.system import clock, private_files, process
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.hints import Hint
+from ledgerflow_ops.core.presentation import start_durations
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.operations.alerting import channels
 from ledgerflow_ops.operations.background_process import Server, servers_folder
 from ledgerflow_ops.operations.cleanup import leftover_sweep
 from ledgerflow_ops.operations.context import OperationContext
 from ledgerflow_ops.operations.embedded_postgres import dagster_storage
+from ledgerflow_ops.operations.servers import start_times
 from ledgerflow_ops.operations.servers.webpages import pages
 from ledgerflow_ops.places import PACKAGE, WORKSPACE
 
@@ -42,12 +45,19 @@ def up(ctx: OperationContext) -> str:
 def _up(ctx: OperationContext) -> str:
     daemon, metrics = (Server(name, ctx.settings.state_dir) for name in ("daemon", "metrics"))
     owner, viewers = pages(ctx.settings)
-    ctx.reporter.step(Step.STORAGE)
+    stopped = {
+        Step.STORAGE: not ctx.embedded.running,
+        Step.DAEMON: not daemon.running(),
+        Step.METRICS: not metrics.running(),
+        Step.WEB_PAGE: not owner.server.running(),
+    }
+    phases = _Phases(ctx)
+    phases.begin(Step.STORAGE)
     variables = _variables(ctx)
-    ctx.reporter.step(Step.DAEMON)
+    phases.begin(Step.DAEMON)
     if not daemon.running():
         daemon.start([sys.executable, "-m", _DAEMON, "--workspace", str(WORKSPACE)], variables, "")
-    ctx.reporter.step(Step.METRICS)
+    phases.begin(Step.METRICS)
     if not metrics.running():
         port = _usual_port(ctx.settings.state_dir)
         metrics.start(
@@ -55,7 +65,7 @@ def _up(ctx: OperationContext) -> str:
             {"DAGSTER_HOME": variables["DAGSTER_HOME"]},  # it identifies the process as ours
             f"http://127.0.0.1:{port}/metrics",
         )
-    ctx.reporter.step(Step.WEB_PAGE)
+    phases.begin(Step.WEB_PAGE)
     owner.run(variables)
     if viewers.wanted:
         viewers.run(variables)
@@ -65,7 +75,22 @@ def _up(ctx: OperationContext) -> str:
     _wait(lambda: dagster_graphql.is_answering(metrics.address), metrics)
     if viewers.wanted:
         _wait(viewers.answers, viewers.server)
+    begun = [step for step, is_stopped in stopped.items() if is_stopped]
+    durations = start_durations.measured(phases.marks, clock.monotonic(), begun)
+    start_times.remember_start(ctx.settings.state_dir, durations)
     return owner.server.address
+
+
+@dataclass(slots=True)
+class _Phases:
+    """Reports the phases of a start, and notes when each begins (monotonic seconds)."""
+
+    ctx: OperationContext
+    marks: list[tuple[Step, float]] = field(default_factory=list)
+
+    def begin(self, step: Step) -> None:
+        self.marks.append((step, clock.monotonic()))
+        self.ctx.reporter.step(step)
 
 
 def login_links(ctx: OperationContext) -> tuple[str, str]:

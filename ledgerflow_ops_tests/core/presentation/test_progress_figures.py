@@ -21,6 +21,10 @@ HALF = Work("dump", 30_000_000, 60_000_000)
         (Work("dump", 30_000_000), 4_000_000.0, 7.5, "30.0 MB, 4.0 MB/s, 0:08"),
         (Work("dump", 61_000_000, 60_000_000), 1e6, 61.0, "61.0 MB, 1.0 MB/s, 1:01"),
         (Work("compare"), None, 3725.0, "1:02:05"),
+        (Work("start", expected=9.0), None, 2.0, "about 0:07 left"),
+        (Work("start", expected=9.0), None, 8.0, "about 0:01 left"),
+        (Work("start", expected=9.0), None, 8.5, "0:08"),
+        (Work("start", expected=9.0), None, 61.0, "1:01"),
         (Work("", 1200, 4000, "backups read"), 400.0, 3.0, "1,200 of 4,000 backups read, 0:07 left"),
     ],
 )
