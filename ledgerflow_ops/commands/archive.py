@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -21,6 +21,9 @@ from ledgerflow_ops.core.operation_requests import ArchiveRequest
 from ledgerflow_ops.core.sizes import format_size
 from ledgerflow_ops.operations.context import EnvironmentContext
 
+if TYPE_CHECKING:
+    from ledgerflow_ops.operations.archive.location_rotation import LocationRotation
+
 
 @click.command(cls=Command, examples=("archive --env prod", "archive --env prod --dry-run"))
 @ENV
@@ -31,7 +34,8 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 def archive(confirm: str, why: str, dry_run: bool, json: bool) -> None:
     """Copy each proven backup to the archive locations that lack it, and read it back there.
 
-    The nightly backup and `make backup` do so by themselves. With --dry-run it lists what would be copied.
+    The nightly backup and `make backup` do so by themselves. With --dry-run it lists what would be copied,
+    and what expires in locations with a retention of their own.
     """
     from ledgerflow_ops.operations.archive import archiving
 
@@ -104,25 +108,58 @@ def _location_line(location: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _show_plans(env: EnvironmentContext, terminal: Terminal) -> int:
-    """Print what would be copied where, and why; the exit code."""
+    """Print what would be copied where, what would be removed there, and why; the exit code."""
     from ledgerflow_ops.operations.archive import archiving
 
-    plans: list[CopyPlan | LedgerError] = archiving.plan_all(env)
+    plans = archiving.plan_all(env)
     listed: list[dict[str, Any]] = []
     for plan in plans:
         if isinstance(plan, LedgerError):
             terminal.error(plan.message, plan.hint)
             continue
-        copies = plan.to_copy
-        terminal.say(f"{plan.location}: {count_of(len(copies), 'backup')} would be copied.", "bold")
-        for decision in plan.decisions:
-            word = "COPY" if decision.copies else "-"
-            terminal.say(f"  {word:<5}{decision.name}.dump: {decision.reason}")
-        listed.append({"location": plan.location, "backups": _plan_json(plan)})
+        _show_copies(terminal, plan.copies)
+        if plan.rotation:
+            _show_rotation(env, terminal, plan.rotation)
+        fields = {"location": plan.copies.location, "backups": _plan_json(plan.copies)}
+        listed.append({**fields, **_rotation_json(plan.rotation)})
     code = max((plan.exit_code for plan in plans if isinstance(plan, LedgerError)), default=0)
-    fields = {"environment": env.environment, "dry_run": True, "locations": listed, "exit_code": code}
-    terminal.finish(fields)
+    terminal.finish({"environment": env.environment, "dry_run": True, "locations": listed, "exit_code": code})
     return code
+
+
+def _show_copies(terminal: Terminal, plan: CopyPlan) -> None:
+    terminal.say(f"{plan.location}: {count_of(len(plan.to_copy), 'backup')} would be copied.", "bold")
+    for decision in plan.decisions:
+        word = "COPY" if decision.copies else "-"
+        terminal.say(f"  {word:<5}{decision.name}.dump: {decision.reason}")
+
+
+def _show_rotation(env: EnvironmentContext, terminal: Terminal, rotation: "LocationRotation") -> None:
+    """Print what a location's own retention would remove once the copies are made, and why."""
+    plan = rotation.plan
+    counted = f"{len(plan.expired)} of {count_of(len(plan.decisions), 'backup')}"
+    terminal.say(
+        f"{rotation.location}: {counted} would then be removed by its own retention "
+        f"({format_size(rotation.size)}).",
+        "bold",
+    )
+    for decision in plan.expired:
+        terminal.say(f"  EXPIRE {decision.name}.dump: {'; '.join(decision.reasons)}")
+    if plan.asks:
+        terminal.say(f"  This has to be confirmed: {plan.asks}. CONFIRM={env.environment}", "yellow")
+
+
+def _rotation_json(rotation: "LocationRotation | None") -> Mapping[str, Any]:
+    """What a location's own retention would remove; empty for one that follows the primary folder."""
+    plan = rotation.plan if rotation else None
+    return {
+        "expire": [
+            {"file": f"{decision.name}.dump", "reasons": list(decision.reasons)}
+            for decision in (plan.expired if plan else ())
+        ],
+        "expire_bytes": rotation.size if rotation else 0,
+        "asks": plan.asks if plan else "",
+    }
 
 
 def _plan_json(plan: CopyPlan) -> Sequence[Mapping[str, Any]]:

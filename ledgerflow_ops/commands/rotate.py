@@ -43,6 +43,7 @@ def rotate(confirm: str, why: str, dry_run: bool, json: bool) -> None:
         request = RotateRequest(carry_out=True, environment=env.environment, confirm=confirm)
         sys.exit(_carry_out(env, call.terminal, request))
     rotation_screen.show(planned, call.terminal)
+    rotation_screen.show_retaining_locations(env, call.terminal)
     code = Refused.exit_code if planned.asks(confirm) else 0
     call.terminal.finish({**planned.as_json(), "dry_run": True, "exit_code": code})
     sys.exit(code)
@@ -51,6 +52,7 @@ def rotate(confirm: str, why: str, dry_run: bool, json: bool) -> None:
 def _carry_out(env: EnvironmentContext, terminal: Terminal, request: RotateRequest) -> int:
     """Rotate as a Dagster run and print what was removed; the exit code."""
     from ledgerflow_ops.defs.terminal_runs import run_job
+    from ledgerflow_ops.operations.reporting import rotation_screen
 
     result = run_job(env, request)
     clear(env.ctx.reporter)
@@ -59,6 +61,7 @@ def _carry_out(env: EnvironmentContext, terminal: Terminal, request: RotateReque
         if entry.get("run_id") == result.run_id and entry.get("what") == "rotate":
             fields |= {name: value for name, value in entry.items() if name not in ("who", "why", "what")}
     _print_removed(terminal, fields)
+    rotation_screen.show_retaining_locations(env, terminal)
     fields["exit_code"] = result.exit_code
     if failure := result.failure:
         terminal.error(failure.message, failure.hint)

@@ -59,6 +59,27 @@ def test_the_plan_then_the_copies_then_nothing_to_do(dev: Shell) -> None:
     assert [entry["result"] for entry in entries] == ["ok", "ok"]
 
 
+def test_the_plan_lists_what_expires_in_a_location_and_rotate_names_it(root: Path, dagster: str) -> None:
+    (root / "usb").mkdir()
+    location = {"name": "usb", "kind": "folder", "url": str(root / "usb")}
+    variables = {"LEDGER_ENV": "dev", "LEDGER_DAGSTER_DATABASE_URL": dagster}
+    files = fill(Shell(root, {}), 6)
+    long = Shell(root, {**variables, "LEDGER_LOCATIONS": json.dumps([location])})
+    assert long.ledgerflow("archive").code == 0
+    short = Shell(root, {**variables, "LEDGER_LOCATIONS": json.dumps([{**location, "retention_days": 3}])})
+    plan = short.ledgerflow("archive", "--dry-run")
+    assert plan.code == 0, plan.all
+    assert "usb: 2 of 6 backups would then be removed by its own retention (" in plan.out
+    assert f"  EXPIRE {files[5]}: it is older than the window, which begins on" in plan.out
+    [usb] = short.ledgerflow("archive", "--dry-run", "--json").json["locations"]
+    assert [item["file"] for item in usb["expire"]] == [files[5], files[4]]
+    assert (usb["expire_bytes"] > 0, usb["asks"]) == (True, "")
+    named = "Rotated apart, by their own retention: usb. LEDGER_ENV=dev make archive DRY_RUN=1 lists it."
+    assert named in short.ledgerflow("rotate", "--dry-run").out
+    assert "Rotated apart" not in long.ledgerflow("rotate", "--dry-run").out
+    assert all((root / "usb" / "dev" / file).exists() for file in files)
+
+
 def test_a_backup_succeeds_though_a_location_is_away(dev: Shell, database: Database) -> None:
     url = builders.database_url(database)
     made = dev.ledgerflow("backup", "--json", LEDGER_DEV_DATABASE_URL=url)

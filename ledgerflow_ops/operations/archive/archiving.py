@@ -1,6 +1,7 @@
 """Copies an environment's proven backups to its archive locations, each within bounded time."""
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from typing import TypeVar
@@ -24,12 +25,24 @@ from ledgerflow_ops.operations.archive.archive_result import ArchiveResult, Loca
 from ledgerflow_ops.operations.archive.copies import archive_contexts, copy_in, place_name
 from ledgerflow_ops.operations.archive.copying import copy_backup
 from ledgerflow_ops.operations.archive.location_retention import location_candidates, location_policy
+from ledgerflow_ops.operations.archive.location_rotation import LocationRotation
 from ledgerflow_ops.operations.backup_lock import hold_backup
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.history import anchors
 
 Result = TypeVar("Result")
 _PLAIN = ArchiveRequest()
+
+
+@dataclass(frozen=True, slots=True)
+class LocationPlan:
+    """What a run would do at one location: the copies, and then what its own retention removes there.
+
+    `rotation` is None where the location follows the primary folder, or is read-only.
+    """
+
+    copies: CopyPlan
+    rotation: LocationRotation | None = None
 
 
 def archive_backups(env: EnvironmentContext, request: ArchiveRequest = _PLAIN) -> ArchiveResult:
@@ -85,9 +98,9 @@ def newest_proven_day(env: EnvironmentContext) -> date:
     return newest.day
 
 
-def plan_all(env: EnvironmentContext) -> list[CopyPlan | LedgerError]:
-    """What would be copied to each location, or why that cannot be said. Nothing is touched."""
-    entries, plans = catalog.newest_first(env), list[CopyPlan | LedgerError]()
+def plan_all(env: EnvironmentContext) -> list[LocationPlan | LedgerError]:
+    """What a run would do at each location, or why that cannot be said. Nothing is touched."""
+    entries, plans = catalog.newest_first(env), list[LocationPlan | LedgerError]()
     for at in archive_contexts(env):
         try:
             plans.append(_bounded(env, at, partial(_planned, env, at, entries)))
@@ -115,9 +128,19 @@ def plan_location(
 
 
 def _planned(
-    env: EnvironmentContext, at: EnvironmentContext, entries: list[CatalogEntry], _heartbeat: Heartbeat
-) -> CopyPlan:
-    return plan_location(env, at, entries)
+    env: EnvironmentContext, at: EnvironmentContext, entries: list[CatalogEntry], heartbeat: Heartbeat
+) -> LocationPlan:
+    copies = plan_location(env, at, entries)
+    heartbeat()
+    if _is_read_only(at):
+        return LocationPlan(_without_copies(copies))
+    names = {decision.name for decision in copies.to_copy}
+    coming = [_candidate(entry) for entry in entries if entry.name.stem in names]
+    return LocationPlan(copies, location_rotation.plan_rotation(env, at, coming))
+
+
+def _is_read_only(at: EnvironmentContext) -> bool:
+    return at.store.exists() and not at.store.writable()
 
 
 def _archive_to(
@@ -160,7 +183,7 @@ class _LocationRun:
         self.heartbeat()
         self.result.plan = plan
         works = plan.to_copy or location_policy(self.at) is not None
-        if self.at.store.exists() and not self.at.store.writable():
+        if _is_read_only(self.at):
             if works:
                 self.env.ctx.reporter.say(f"{self.at.store.location} is read-only: nothing is copied to it")
                 self.result.plan = _without_copies(plan)

@@ -4,7 +4,7 @@ The plan is the retention's own. A removal is recorded in the state folder befor
 manifest goes first, and the next rotation of the location finishes what a crash interrupts.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from ledgerflow_ops.core.archive.spared_copies import spare_only_copies
 from ledgerflow_ops.core.catalog.history import RemovalPart
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.progress import Step
-from ledgerflow_ops.core.retention.retention_plan import RetentionPlan, plan_retention
+from ledgerflow_ops.core.retention.retention_plan import RetentionCandidate, RetentionPlan, plan_retention
 from ledgerflow_ops.operations import catalog, journal
 from ledgerflow_ops.operations.archive.copies import PRIMARY, copy_in, place_name
 from ledgerflow_ops.operations.archive.location_retention import location_candidates, location_policy
@@ -41,10 +41,13 @@ class LocationRotation:
         return sum(self.sizes.values())
 
 
-def plan_rotation(env: EnvironmentContext, at: EnvironmentContext) -> LocationRotation | None:
+def plan_rotation(
+    env: EnvironmentContext, at: EnvironmentContext, coming: Iterable[RetentionCandidate] = ()
+) -> LocationRotation | None:
     """What the location would remove now, and why; None where it follows the primary folder.
 
-    Nothing is touched. LedgerError (1) where the location cannot be read.
+    `coming` are backups that are copied there first. Nothing is touched. LedgerError (1) where the location
+    cannot be read.
     """
     policy = location_policy(at)
     if policy is None:
@@ -54,7 +57,7 @@ def plan_rotation(env: EnvironmentContext, at: EnvironmentContext) -> LocationRo
         replace(candidate, pinned=pin.reason, pinned_until=pin.until)
         if (pin := pinned.get(candidate.name))
         else candidate
-        for candidate in location_candidates(at)
+        for candidate in (*coming, *location_candidates(at))
     ]
     plan = plan_retention(candidates, policy, env.ctx.clock(), env.today())
     spared = {decision.name for decision in plan.expired if _is_only_proven_copy(env, at, decision.name)}

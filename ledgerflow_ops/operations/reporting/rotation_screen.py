@@ -2,7 +2,11 @@
 
 from ledgerflow_ops.console import Terminal
 from ledgerflow_ops.core.counts import count_of
+from ledgerflow_ops.core.hints import make
 from ledgerflow_ops.core.sizes import format_size
+from ledgerflow_ops.operations.archive.copies import place_name
+from ledgerflow_ops.operations.archive.location_retention import retaining_locations
+from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.retention.rotate import PlannedRotation
 
 
@@ -25,3 +29,11 @@ def show(planned: PlannedRotation, terminal: Terminal) -> None:
         terminal.say(f"  finish {removal.file}: an earlier rotation began to remove it")
     if plan.asks:
         terminal.say(f"  This has to be confirmed: {plan.asks}. CONFIRM={environment}", "yellow")
+
+
+def show_retaining_locations(env: EnvironmentContext, terminal: Terminal) -> None:
+    """Name the locations that a rotation leaves alone, and the command that lists what expires in them."""
+    places = [place_name(at) for at in retaining_locations(env)]
+    if places:
+        command = make("archive", env.environment, DRY_RUN=1)
+        terminal.say(f"  Rotated apart, by their own retention: {', '.join(places)}. {command} lists it.")

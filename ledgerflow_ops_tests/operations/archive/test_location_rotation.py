@@ -9,8 +9,11 @@ from ledgerflow_ops.core.archive.copies import CopyState
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.operation_requests import RotateRequest
 from ledgerflow_ops.core.progress import Step
+from ledgerflow_ops.operations.archive import archiving
+from ledgerflow_ops.operations.archive.archiving import LocationPlan
 from ledgerflow_ops.operations.retention import pins, rotate
 from ledgerflow_ops_tests.e2e.commands import flip_bit
+from ledgerflow_ops_tests.fakes import disks
 from ledgerflow_ops_tests.operations.archive.archives import Archives
 from ledgerflow_ops_tests.operations.archive.test_archiving_killed import killed
 
@@ -47,6 +50,35 @@ def test_what_expires_there_is_removed_there_alone(root: Path) -> None:
     again = archives.with_settings(usb=SHORT).archive()
     assert not again.locations[0].removed
     assert not again.locations[0].copied, "what its retention removed is not copied again"
+
+
+def test_the_plan_lists_what_the_run_then_removes_with_copies_that_come_first(root: Path) -> None:
+    archives = Archives(root, settings={"retention_days": 30})
+    names = [archives.add(ago) for ago in range(1, DAYS)]
+    archives.archive()
+    newest = archives.add(0)
+    short = archives.with_settings(usb=SHORT)
+    before = archives.copies("usb")
+    usb, far = archiving.plan_all(short.env)
+    assert isinstance(usb, LocationPlan)
+    assert isinstance(far, LocationPlan)
+    assert usb.rotation
+    assert [decision.name for decision in usb.copies.to_copy] == [newest.stem]
+    assert [decision.name for decision in usb.rotation.plan.expired] == [names[6].stem, names[5].stem]
+    assert usb.rotation.plan.expired[0].reasons[0].startswith("it is older than the window")
+    assert far.rotation is None, "it follows the primary folder"
+    assert archives.copies("usb") == before, "nothing is touched"
+    removed = short.archive().locations[0].removed
+    assert removed == [f"{decision.name}.dump" for decision in usb.rotation.plan.expired]
+
+
+def test_nothing_is_planned_for_a_read_only_location(root: Path) -> None:
+    archives, _ = filled(root)
+    archives.add(0)
+    with disks.read_only(archives.folder("usb").path):
+        usb, _ = archiving.plan_all(archives.with_settings(usb=SHORT).env)
+    assert isinstance(usb, LocationPlan)
+    assert (usb.copies.to_copy, usb.rotation) == ((), None)
 
 
 def test_the_primary_folders_rotation_leaves_it_alone(root: Path) -> None:
