@@ -24,7 +24,7 @@ from ledgerflow_ops.operations.cleanup import leftover_sweep, restore_leftovers
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.restore import restore, target_inspection
 from ledgerflow_ops.operations.restore.restore import PreparedRestore, RestoreResult
-from ledgerflow_ops.operations.verification import drill
+from ledgerflow_ops.operations.verification import drill, verify
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ class _Recovery:
 
     def _restored(self) -> RestoreResult:
         self.incident.searched = [at.store.location for at in self.env.locations()]
-        dumps = recovery_candidates(self.env)
+        dumps = _candidates_with_manifests(self.env)
         locations = count_of(len(self.incident.searched), "location")
         self._note(f"{count_of(len(dumps), 'candidate')} in {locations}")
         for dump in dumps:
@@ -159,6 +159,7 @@ class _Recovery:
     def _prepared(self, dump: LocatedDump) -> PreparedRestore | None:
         """A plan for this candidate, if it is proven and may be restored. Its verdict is recorded."""
         try:
+            dump = _downloaded(dump)
             reason, prepared = _rejection_reason(dump), None
             if not reason:
                 file, own = dump.entry.name.dump, self.env.environment
@@ -166,7 +167,8 @@ class _Recovery:
                 prepared = restore.prepare_restore(self.env, request, dump.at)
                 prepared.plan.require()
         except (Refused, BadBackup, CannotJudge) as error:
-            reason, prepared = error.message, None
+            fetch = "" if dump.entry.local else f" {error.hint}"
+            reason, prepared = error.message + fetch, None
         self.incident.candidates.append(
             CandidateVerdict(dump.file, dump.entry.recovery_point, mask_secrets(reason))
         )
@@ -206,11 +208,37 @@ def incidents_folder(env: EnvironmentContext) -> Path:
     return env.ctx.settings.backup_root / "incidents"
 
 
+def _candidates_with_manifests(env: EnvironmentContext) -> list[LocatedDump]:
+    """The candidates, with those manifests downloaded that only the cloud has: they say which backup is the
+    newest. A location whose first one does not come is left alone."""
+    dumps, away = recovery_candidates(env), set[str]()
+    unread = [dump for dump in dumps if dump.entry.manifest is None and not dump.entry.local]
+    for dump in unread:
+        try:
+            if dump.at.store.location not in away:
+                verify.require_local(dump.at, (dump.entry.name.manifest,))
+        except CannotJudge:
+            away.add(dump.at.store.location)
+    return recovery_candidates(env) if unread else dumps
+
+
+def _downloaded(dump: LocatedDump) -> LocatedDump:
+    """The candidate with all of its bytes on this machine; CannotJudge where only the cloud has them, and
+    they cannot be downloaded."""
+    at, entry = dump.at, dump.entry
+    if entry.local:
+        return dump
+    verify.require_local(at, (entry.name.manifest,))
+    entry = catalog.entry(at, entry.name)
+    files = entry.manifest.files if entry.manifest else None
+    archives = [facts.file for facts in files.archives] if files else []
+    verify.require_local(at, (entry.name.dump, entry.name.globals, *archives))
+    return LocatedDump(at, catalog.entry(at, entry.name))
+
+
 def _rejection_reason(dump: LocatedDump) -> str:
     """Why this candidate is rejected; empty when a drill has just proven it."""
     entry = dump.entry
-    if not entry.local:
-        return "not local: its bytes are only in the cloud"
     if entry.problem:
         return entry.problem
     if entry.manifest is None:

@@ -1,6 +1,6 @@
 """Verifies a backup: reads every byte and compares it with its manifest. Proves up to *readable*."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from ledgerflow_ops.adapters.dump import archive
@@ -247,7 +247,16 @@ def _missing_check(env: EnvironmentContext, name: BackupName) -> Check | None:
     """A failed check when the dump is missing; CannotJudge when a part of it is only in the cloud, and cannot
     be downloaded from there.
     """
-    for file in (name.dump, name.manifest, name.globals, name.files):
+    require_local(env, (name.dump, name.manifest, name.globals, name.files))
+    if not env.store.taken(name.dump):
+        return failed("exists", "exists", f"{name.dump} is gone from {env.store.location}.", _REPLACE_HINT)
+    return None
+
+
+def require_local(env: EnvironmentContext, files: Iterable[str]) -> None:
+    """Download those files of a backup that only the cloud has; CannotJudge (5) where that is not possible,
+    with the command to type."""
+    for file in files:
         if not env.store.evicted(file):
             continue
         env.ctx.reporter.say(f"{file} is only in the cloud: it is downloaded where that is possible")
@@ -256,9 +265,6 @@ def _missing_check(env: EnvironmentContext, name: BackupName) -> Check | None:
                 f"{file} is not local: its bytes are only in the cloud. It is neither lost nor judged.",
                 hint=env.store.how_to_fetch(file),
             )
-    if not env.store.taken(name.dump):
-        return failed("exists", "exists", f"{name.dump} is gone from {env.store.location}.", _REPLACE_HINT)
-    return None
 
 
 def _manifest_or_none(env: EnvironmentContext, name: BackupName) -> Manifest | None:
