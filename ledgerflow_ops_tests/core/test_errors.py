@@ -12,6 +12,7 @@ from ledgerflow_ops.core.errors import (
     CredentialsExpired,
     Denied,
     InUse,
+    KeyUnavailable,
     LedgerError,
     Missing,
     Pending,
@@ -40,6 +41,7 @@ TREE: list[tuple[type[LedgerError], int]] = [
     (BadBackup, 4),
     (UnrestorableSource, 4),
     (CannotJudge, 5),
+    (KeyUnavailable, 5),
 ]
 
 

@@ -111,7 +111,11 @@ class TestRegistered:
     def test_is_only_what_shall_come_by_itself(self, bench: Bench) -> None:
         """dev has a database; the other environments' sample databases are not backed up by the schedule."""
         defs = build_definitions(bench.settings())
-        assert {one.name for one in defs.schedules or ()} == {"dev_daily", "dagster_history_weekly"}
+        assert {one.name for one in defs.schedules or ()} == {
+            "dev_daily",
+            "dev_audit_daily",
+            "dagster_history_weekly",
+        }
         assert {one.name for one in defs.sensors or ()} >= {"dev_night", "orphans"}
         assert not {"test_night", "prod_night"} & {one.name for one in defs.sensors or ()}
         off = build_definitions(bench.settings(scheduled=False))

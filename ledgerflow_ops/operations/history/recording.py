@@ -29,10 +29,11 @@ from ledgerflow_ops.core.catalog.rungs import PROVEN
 from ledgerflow_ops.core.errors import BadBackup, LedgerError
 from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.core.history.chain import read_chain
-from ledgerflow_ops.core.history.entry import Entry, Kind, Line, Statement, next_entry, trusted_comment
-from ledgerflow_ops.core.history.holdings import Holding, holdings, states
+from ledgerflow_ops.core.history.entry import Kind, Line, Statement, next_entry, trusted_comment
+from ledgerflow_ops.core.history.holdings import states
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.history import history_files
+from ledgerflow_ops.operations.history.own_history import own_holdings
 
 _ENDING = ".announced.json"
 
@@ -86,7 +87,7 @@ def require_committed(env: EnvironmentContext, source: BackupStore, name: Backup
     """BadBackup if the history commits another manifest than the copy in `source` has: it was exchanged."""
     if not _is_primary(env) or not history_files.has_begun(env):
         return
-    held = _own_holdings(env).get(name.stem)
+    held = own_holdings(env).get(name.stem)
     manifest = _file_sha256(source, name.manifest)
     if held and manifest not in (held.manifest, *held.manifests):
         raise BadBackup(
@@ -117,7 +118,7 @@ def record_found(env: EnvironmentContext, manifest: Manifest) -> None:
             dump=manifest.dump.sha256,
         )
         with history_files.locked(env):
-            if not states(_own_holdings(env), statement):
+            if not states(own_holdings(env), statement):
                 _append(env, [_signed(env, statement)])
 
     _attempt(env, work)
@@ -210,13 +211,6 @@ def _append(
     fault = history_files.write_copy(env, key, [*lines, *added], store, by_force=by_force)
     if fault:
         env.ctx.reporter.say(f"the history beside the backups is not ours any more: {fault.message}")
-
-
-def _own_holdings(env: EnvironmentContext) -> dict[str, Holding]:
-    """What our own history says now. Its signatures are not checked: an audit does that."""
-    key = history_files.signing_key(env.ctx)
-    lines = history_files.own_lines(env, key) if key else []
-    return holdings(Entry.decode(Line.decode(line).text) for line in lines)
 
 
 def current_lines(env: EnvironmentContext, key: SigningKey) -> list[str]:

@@ -22,9 +22,10 @@ from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
+from ledgerflow_ops.operations.history import audit
 from ledgerflow_ops.operations.verification import drill
 from ledgerflow_ops_tests import builders, needs
-from ledgerflow_ops_tests.builders import Recorder, backup_folder_of
+from ledgerflow_ops_tests.builders import NOON, Recorder, backup_folder_of
 from ledgerflow_ops_tests.fakes import sandboxes
 from ledgerflow_ops_tests.fakes.sandboxes import ActionAtStep, Sandbox
 
@@ -64,6 +65,17 @@ def test_a_backup_is_five_private_files_once_it_is_proven(sandbox: Sandbox) -> N
     assert _mode(folder.path) == 0o700
     assert Manifest.decode(folder.read(name.manifest), name.manifest) == manifest
     assert max(recorder.moves) == manifest.dump.size == folder.file(name.dump).stat().st_size
+
+
+def test_a_backup_that_was_removed_by_hand_leaves_its_name_to_no_other(sandbox: Sandbox) -> None:
+    """Within the same minute: its loss is still found."""
+    noon = sandbox.env(now=lambda: NOON)
+    first = backup.backup(noon)
+    for file in backup_folder_of(noon).path.glob(f"{BackupName.of(first.dump.file).stem}.*"):
+        file.unlink()
+    second = backup.backup(noon)
+    assert second.dump.file == f"{BackupName.of(first.dump.file).stem}00.dump"
+    assert [fault.file for fault in audit.audit(noon).faults] == [first.dump.file]
 
 
 def test_the_dump_is_one_that_plain_pg_restore_opens(sandbox: Sandbox) -> None:

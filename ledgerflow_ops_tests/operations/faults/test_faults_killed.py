@@ -17,9 +17,13 @@ from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.operation_requests import RestoreRequest, RotateRequest
 from ledgerflow_ops.core.progress import (
+    ARCHIVE_STEPS,
     BACKUP_STEPS,
     DRILL_STEPS,
     FILES_STEPS,
+    QUARANTINE_STEPS,
+    REKEY_STEPS,
+    REPAIR_STEPS,
     RESTORE_STEPS,
     ROLLBACK_STEPS,
     ROTATION_STEPS,
@@ -221,7 +225,9 @@ def test_drills_killed_at_any_moment_of_their_servers_start_leave_nothing_once_a
 
 
 def test_every_step_there_is_has_its_killed_run() -> None:
-    """Restores and rollbacks are in test_restore_killed, rotations in test_rotate_killed, and the steps of
-    `make up` in e2e/test_servers."""
+    """Restores and rollbacks are in test_restore_killed, rotations in test_rotate_killed, quarantines in
+    test_quarantine, the steps of `make up` in e2e/test_servers, copies and repairs in operations/archive, and
+    new recipients in test_rekey."""
     restores = {*FILES_STEPS, *RESTORE_STEPS, *ROLLBACK_STEPS}
-    assert {*BACKUP_STEPS, *DRILL_STEPS, *restores, *ROTATION_STEPS, *UP_STEPS} == set(Step)
+    moves = {*ROTATION_STEPS, *QUARANTINE_STEPS, *ARCHIVE_STEPS, *REPAIR_STEPS, *REKEY_STEPS}
+    assert {*BACKUP_STEPS, *DRILL_STEPS, *restores, *moves, *UP_STEPS} == set(Step)
