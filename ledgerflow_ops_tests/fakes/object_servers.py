@@ -82,7 +82,16 @@ class ObjectServer:
 
 @dataclass
 class S3Server(ObjectServer):
-    """SeaweedFS, with the bucket `backups`, and `locked` with Object Lock."""
+    """SeaweedFS, with the bucket `backups`, and `locked` with Object Lock. It listens at `ports`."""
+
+    ports: tuple[int, ...] = ()
+
+    def stop(self) -> None:
+        """As for every server. Its programs' sockets are in /tmp, whatever TMPDIR says."""
+        super().stop()
+        for port in self.ports:
+            for socket_file in Path("/tmp").glob(f"seaweedfs-*-grpc-{port + _GRPC}.sock"):
+                socket_file.unlink(missing_ok=True)
 
     def bucket(self, name: str = BUCKET, **changed: Any) -> Bucket:
         """A bucket of it, for a client that loses patience soon."""
@@ -201,6 +210,7 @@ def s3_server(folder: Path) -> Iterator[S3Server]:
         ports = {name: _free_pair() for name in ports}
     command = [
         str(weed),
+        "-logtostderr=true",
         "mini",
         f"-dir={folder / 'data'}",
         "-ip=127.0.0.1",
@@ -216,7 +226,7 @@ def s3_server(folder: Path) -> Iterator[S3Server]:
         *(f"-{name}.port={port}" for name, port in ports.items()),
     ]
     keys = _credentials(folder, AWS_ACCESS_KEY_ID=KEY, AWS_SECRET_ACCESS_KEY=SECRET)
-    server = S3Server(command, folder, ports["s3"], keys)
+    server = S3Server(command, folder, ports["s3"], keys, ports=tuple(ports.values()))
     yield from _running(server)
 
 
