@@ -106,7 +106,7 @@ def rekey(file: str | None, all: bool, why: str, dry_run: bool, json: bool) -> N
     env, terminal = call.env(), call.terminal
     if bool(file) == all:
         raise SettingsError(
-            "rekey needs either FILE= or ALL=1.",
+            "rekey needs a FILE, or ALL.",
             hint=Hint(make("rekey", ALL=1, DRY_RUN=1), " shows the plan."),
         )
     if dry_run:

@@ -35,6 +35,11 @@ def quarantined_backups(env: EnvironmentContext) -> list[Quarantined]:
     return readable_records(env, FOLDER, quarantine_store(env), ENDING, Quarantined.decode)
 
 
+def is_quarantined(env: EnvironmentContext, name: BackupName) -> bool:
+    """Whether a backup of that name lies in the quarantine: the name would be taken when it is put back."""
+    return quarantine_store(env).taken(name.stem + ENDING)
+
+
 def unused_key(env: EnvironmentContext, name: BackupName) -> str:
     """A name that is unused in the quarantine: the backup's own, or that with a number."""
     store = quarantine_store(env)

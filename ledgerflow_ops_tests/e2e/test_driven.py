@@ -386,10 +386,11 @@ def test_no_other_account_can_connect_to_the_code_servers(running: Shell) -> Non
 
     def both_seen() -> bool:
         """The daemon replaces its code server when the definitions change: sockets may go meanwhile."""
-        for file in (running.state / "servers").glob("*.json"):
-            for path in _sockets(json.loads(file.read_text())["pid"]):
+        for name in ("webserver", "daemon"):
+            note = running.state / "servers" / f"{name}.json"
+            for path in _sockets(json.loads(note.read_text())["pid"]):
                 with suppress(FileNotFoundError):
-                    modes.setdefault(file.stem, []).append(path.stat().st_mode & 0o777)
+                    modes.setdefault(name, []).append(path.stat().st_mode & 0o777)
         return {"webserver", "daemon"} <= modes.keys()
 
     assert sandboxes.wait_until(both_seen), modes

@@ -50,9 +50,10 @@ def test_it_is_in_jobs_and_in_the_timeline(
 
 
 ORIGINS = """
+import sys
 import dagster as dg
 with dg.DagsterInstance.get() as instance:
-    for run in instance.get_runs(dg.RunsFilter(job_name="dev_backup")):
+    for run in instance.get_runs(dg.RunsFilter(run_ids=sys.argv[1:])):
         print(run.remote_job_origin.get_id(), run.job_code_origin.get_id(), run.job_snapshot_id)
 """
 
@@ -78,7 +79,7 @@ def test_the_page_executes_it_again_with_success(
         (child for child in processes_using(dev.root) if "ledgerflow_ops.defs.webserver" in child.cmdline()),
         key=lambda child: child.create_time(),
     )
-    said = dev.run([sys.executable, "-c", ORIGINS], **server.environ())
+    said = dev.run([sys.executable, "-c", ORIGINS, run_id, again], **server.environ())
     assert said.code == 0, said.all
     of_page, of_terminal = said.out.splitlines()
     assert of_page == of_terminal

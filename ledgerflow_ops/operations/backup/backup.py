@@ -40,6 +40,7 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.files import files_backup, files_restore
 from ledgerflow_ops.operations.history import recording
 from ledgerflow_ops.operations.history.own_history import is_missed
+from ledgerflow_ops.operations.quarantined import is_quarantined
 
 _DISK_HINT = Hint("Nothing was kept. Check the disk; then run the backup again.")
 
@@ -209,7 +210,7 @@ class _Backup:
             return ready.name
         local = recovery_point.astimezone(self.env.settings.zone)
         for name in naming.default_names(self.env.environment, local, encrypted=self.env.encrypts):
-            if not (_is_taken(self.env, name) or is_missed(self.env, name)):
+            if not (_is_taken(self.env, name) or is_quarantined(self.env, name) or is_missed(self.env, name)):
                 return name
         raise Refused(
             f"There is already a backup of this second ({local:%Y-%m-%d %H:%M:%S}).",

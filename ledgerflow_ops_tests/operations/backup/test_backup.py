@@ -23,6 +23,7 @@ from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.operations.history import audit
+from ledgerflow_ops.operations.retention import quarantine
 from ledgerflow_ops.operations.verification import drill
 from ledgerflow_ops_tests import builders, needs
 from ledgerflow_ops_tests.builders import NOON, Recorder, backup_folder_of
@@ -76,6 +77,14 @@ def test_a_backup_that_was_removed_by_hand_leaves_its_name_to_no_other(sandbox: 
     second = backup.backup(noon)
     assert second.dump.file == f"{BackupName.of(first.dump.file).stem}00.dump"
     assert [fault.file for fault in audit.audit(noon).faults] == [first.dump.file]
+
+
+def test_a_backup_in_quarantine_keeps_its_name(sandbox: Sandbox) -> None:
+    """Within the same minute: it can be put back beside the new one."""
+    noon = sandbox.env(now=lambda: NOON)
+    first = backup.backup(noon)
+    quarantine.quarantine(noon, first.dump.file, "not needed", first.dump.file)
+    assert backup.backup(noon).dump.file == f"{BackupName.of(first.dump.file).stem}00.dump"
 
 
 def test_the_dump_is_one_that_plain_pg_restore_opens(sandbox: Sandbox) -> None:
