@@ -8,13 +8,12 @@ from datetime import date, datetime
 import dagster as dg
 
 from ledgerflow_ops.adapters.storage.stored_file import Listing
-from ledgerflow_ops.core.catalog import naming
 from ledgerflow_ops.core.catalog.backup_summary import ListedDump
 from ledgerflow_ops.core.catalog.naming import DUMP as DUMP_FILE
 from ledgerflow_ops.core.catalog.naming import MANIFEST, PROOF
 from ledgerflow_ops.defs.assets.partitions import backup_days
 from ledgerflow_ops.defs.names import CATALOG_JOB, DUMP, asset_key, job_name
-from ledgerflow_ops.defs.runs.run_context import RECHECK, WHY
+from ledgerflow_ops.defs.runs.run_context import RECHECK, WHY, day_and_instant
 from ledgerflow_ops.operations.context import EnvironmentContext
 
 _WATCHED = 60
@@ -88,11 +87,8 @@ def _dated(
     env: EnvironmentContext, listed: Sequence[ListedDump]
 ) -> Iterator[tuple[date, datetime, ListedDump]]:
     for dump in listed:
-        claimed = naming.claimed_instant(dump.name)
-        if dump.summary:
-            yield dump.summary.day, dump.summary.recovery_point, dump
-        elif claimed:
-            yield claimed.date(), claimed.replace(tzinfo=env.settings.zone), dump
+        if known := day_and_instant(env, dump):
+            yield *known, dump
 
 
 def _stamp(listing: Listing, dump: ListedDump) -> str:

@@ -137,7 +137,7 @@ def backup_of_run(env: EnvironmentContext, context: Context, dump_key: dg.AssetK
 
 def newest_of_day(env: EnvironmentContext, day: date, listed: Iterable[ListedDump]) -> BackupName | None:
     """The newest backup of the day among those that are listed, whatever its state; None without one."""
-    instants = {dump.name: known for dump in listed if (known := _day_and_instant(env, dump))}
+    instants = {dump.name: known for dump in listed if (known := day_and_instant(env, dump))}
     of_day = [name for name, (its_day, _) in instants.items() if its_day == day]
     return max(of_day, key=lambda name: instants[name][1], default=None)
 
@@ -171,7 +171,7 @@ def _made(context: Context, dump_key: dg.AssetKey) -> BackupName | None:
     return None
 
 
-def _day_and_instant(env: EnvironmentContext, dump: ListedDump) -> tuple[date, datetime] | None:
+def day_and_instant(env: EnvironmentContext, dump: ListedDump) -> tuple[date, datetime] | None:
     """A backup's day and recovery point from its manifest, or from its name if the manifest is unusable."""
     if dump.summary:
         return dump.summary.day, dump.summary.recovery_point
