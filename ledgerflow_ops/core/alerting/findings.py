@@ -53,6 +53,9 @@ class Finding:
         for name in ("subject", "message", "cause"):
             object.__setattr__(self, name, escaped(getattr(self, name)))
         object.__setattr__(self, "hint", self.hint.within(self.environment).escaped())
+        # A whole number counts as a float for the type checker, but not for the serializer of incidents.
+        numbers = {name: float(value) for name, value in self.figures.items() if isinstance(value, int)}
+        object.__setattr__(self, "figures", {**self.figures, **numbers})
 
     @property
     def key(self) -> tuple[str, str, str]:
