@@ -16,7 +16,7 @@ from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.defs import storage
 from ledgerflow_ops_tests.e2e import commands
-from ledgerflow_ops_tests.e2e.commands import CommandResult, Shell, flip_bit
+from ledgerflow_ops_tests.e2e.commands import PROGRAM, CommandResult, Shell, flip_bit
 from ledgerflow_ops_tests.e2e.screens import Screen
 from ledgerflow_ops_tests.fakes import backup_tables
 
@@ -45,6 +45,12 @@ def made(dev: Shell) -> CommandResult:
     return dev.ledgerflow("backup", "--json", WHY="the first one")
 
 
+@pytest.fixture(scope="module")
+def named(dev: Shell, made: CommandResult) -> CommandResult:
+    """The output of `make backup` with a name, as JSON, without a drill."""
+    return dev.make("backup", "JSON=1", "DRILL=0", "FILE=before_migration.dump")
+
+
 @pytest.fixture
 def elsewhere(root: Path, embedded: EmbeddedPostgres, database: Database) -> Iterator[Shell]:
     """A shell whose dev has a real URL, and whose Dagster storage is a database of its own."""
@@ -67,6 +73,16 @@ def states(shell: Shell) -> dict[str, str]:
     """Each backup's state, as `status` shows it."""
     [environment] = shell.ledgerflow("status", "--json").json["environments"]
     return {entry["file"]: entry["state"] for entry in environment["backups"]}
+
+
+@pytest.mark.parametrize("words", [["--help"], ["status"], ["verify", "--json"], ["nonsense"]])
+def test_a_fork_answers_as_the_program_that_is_started(root: Path, words: list[str]) -> None:
+    """Most tests type into a fork of a process that has its imports already; see `e2e/preloaded.py`."""
+    shell = Shell(root, {"LEDGER_ENV": "dev"})
+    started, forked = shell.run([str(PROGRAM), *words]), shell.ledgerflow(*words)
+    assert started.code == forked.code
+    assert FIGURES.sub("", started.out) == FIGURES.sub("", forked.out)
+    assert started.errors == forked.errors
 
 
 class TestEnvironment:
@@ -144,13 +160,15 @@ class TestJson:
         assert "PROVEN: valid" in made.errors
         assert "SAMPLE DATA" in made.errors
 
-    @pytest.mark.parametrize("words", [("-s", "backup"), ("backup",)])
     def test_through_make_it_is_still_one_object(
-        self, dev: Shell, made: CommandResult, words: tuple[str, ...]
+        self, dev: Shell, named: CommandResult, made: CommandResult
     ) -> None:
-        said = dev.make(*words, "JSON=1", "DRILL=0")
+        """Without -s and with it: make prints nothing of its own."""
+        assert named.code == 0, named.all
+        assert named.json["rung"] == "readable"
+        assert names(named.json["checks"]) == DUMP_CHECKS
+        said = dev.make("-s", "verify", "JSON=1", f"FILE={made.json['file']}")
         assert said.code == 0, said.all
-        assert said.json["rung"] == "readable"
         assert names(said.json["checks"]) == DUMP_CHECKS
 
     def test_through_make_a_failure_is_one_object_and_its_code_is_named(
@@ -295,10 +313,9 @@ class TestFile:
         assert sorted(dev.root.rglob("*.dump")) == before
 
     def test_a_name_of_ones_own_is_honoured_inside_the_environments_folder(
-        self, dev: Shell, made: CommandResult
+        self, dev: Shell, named: CommandResult
     ) -> None:
-        said = dev.make("-s", "backup", "JSON=1", "DRILL=0", "FILE=before_migration.dump")
-        assert dev.file("dev", said).name == "before_migration.dump"
+        assert dev.file("dev", named).name == "before_migration.dump"
 
     def test_what_is_examined_lies_in_the_environments_folder(self, dev: Shell, made: CommandResult) -> None:
         copy = dev.root / "copy.dump"
@@ -316,16 +333,14 @@ class TestWords:
         assert "hint: LEDGER_ENV=test make status" in said.errors
 
     def test_what_was_not_drilled_is_said_to_be_not_proven(self, dev: Shell, made: CommandResult) -> None:
-        said = dev.ledgerflow("backup", DRILL="0")
+        """Through a pipe, which gets no progress and no colours either."""
+        said = dev.ledgerflow("backup", DRILL="0", TERM="xterm-256color")
         assert said.code == 0
         assert "NOT PROVEN: known to be readable" in said.out
         assert re.search(r"make restore-test FILE=ledgerflow_dev_\S+\.dump", said.out)
-
-    def test_a_pipe_gets_no_progress_and_no_colours(self, dev: Shell, made: CommandResult) -> None:
-        assert not CONTROL.search(made.all)
-        said = dev.ledgerflow("backup", DRILL="0", TERM="xterm-256color")
-        assert not CONTROL.search(said.all)
         assert "ok   integrity" in said.out
+        assert not CONTROL.search(said.all)
+        assert not CONTROL.search(made.all)
 
     def test_a_terminal_gets_a_progress_bar_that_is_gone_afterwards(
         self, dev: Shell, made: CommandResult

@@ -19,6 +19,9 @@ from typing import Any
 
 import psutil
 
+from ledgerflow_ops_tests.e2e import preloaded
+from ledgerflow_ops_tests.e2e.preloaded import Forked
+
 PROJECT = Path(__file__).resolve().parents[2]
 PROGRAM = Path(sys.executable).parent / "ledgerflow"
 PATIENCE = 240.0
@@ -78,8 +81,14 @@ class Shell:
         }
 
     def ledgerflow(self, *arguments: str, **variables: str) -> CommandResult:
-        """Run the console script."""
-        return self.run([str(PROGRAM), *arguments], **variables)
+        """Run the console script, in a process that has its imports already.
+
+        With variables of Python itself it is started like any program: they have their effect at the start.
+        """
+        if any(name.startswith("PYTHON") for name in (*self.variables, *variables)):
+            return self.run([str(PROGRAM), *arguments], **variables)
+        done = preloaded.run(arguments, self.environment(**variables), PATIENCE)
+        return CommandResult(done.returncode, done.stdout, done.stderr)
 
     def make(self, *words: str, **variables: str) -> CommandResult:
         """Run make in the project's folder."""
@@ -107,16 +116,9 @@ class Shell:
         """
         person, program = pty.openpty()
         termios.tcsetwinsize(program, (24, columns))
+        given = {"TERM": "xterm", **self.environment(**variables)}
         try:
-            child = subprocess.Popen(
-                [str(PROGRAM), *arguments],
-                cwd=PROJECT,
-                env={"TERM": "xterm", **self.environment(**variables)},
-                stdin=program,
-                stdout=program,
-                stderr=program,
-                start_new_session=True,
-            )
+            child = preloaded.start(arguments, given, (program,) * 3, new_session=True)
         finally:
             os.close(program)
         try:
@@ -135,21 +137,20 @@ class Shell:
         return path
 
 
-def _watched(child: subprocess.Popen[bytes], terminal: int, interrupt_at: bytes) -> tuple[int, str]:
+def _watched(child: Forked, terminal: int, interrupt_at: bytes) -> tuple[int, str]:
     """Read a terminal until the program on it has ended."""
     seen, until = b"", time.monotonic() + PATIENCE
     while time.monotonic() < until:
         if not select.select([terminal], [], [], 1)[0]:
             continue
         if interrupt_at and interrupt_at in seen:
-            os.killpg(child.pid, signal.SIGINT)
+            os.killpg(child.process, signal.SIGINT)
             interrupt_at = b""
         try:
             seen += os.read(terminal, 65536)
         except OSError:  # Linux reports a closed other side like this
-            return child.wait(timeout=PATIENCE), seen.decode()
-    os.killpg(child.pid, signal.SIGKILL)
-    child.wait()
+            return child.wait(PATIENCE), seen.decode()
+    os.killpg(child.process, signal.SIGKILL)
     raise AssertionError(f"did not end within {PATIENCE:.0f} s: {seen[-2000:]!r}")
 
 
