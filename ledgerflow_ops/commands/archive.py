@@ -3,12 +3,12 @@
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import click
 
 from ledgerflow_ops.adapters.system import deadline, journal_file
-from ledgerflow_ops.commands.calls import ANY_ENV, CONFIRM, DRY_RUN, ENV, FILE, JSON, WHY, Call
+from ledgerflow_ops.commands.calls import ANY_ENV, DRY_RUN, ENV, FILE, JSON, WHY, Call
 from ledgerflow_ops.commands.command_line import Command
 from ledgerflow_ops.console import Terminal, clear
 from ledgerflow_ops.core.archive.copies import COPIED
@@ -21,21 +21,17 @@ from ledgerflow_ops.core.operation_requests import ArchiveRequest
 from ledgerflow_ops.core.sizes import format_size
 from ledgerflow_ops.operations.context import EnvironmentContext
 
-if TYPE_CHECKING:
-    from ledgerflow_ops.operations.archive.location_rotation import LocationRotation
-
 
 @click.command(cls=Command, examples=("archive --env prod", "archive --env prod --dry-run"))
 @ENV
-@CONFIRM
 @WHY
 @DRY_RUN
 @JSON
-def archive(confirm: str, why: str, dry_run: bool, json: bool) -> None:
+def archive(why: str, dry_run: bool, json: bool) -> None:
     """Copy each proven backup to the archive locations that lack it, and read it back there.
 
-    The nightly backup and `make backup` do so by themselves. With --dry-run it lists what would be copied,
-    and what expires in locations with a retention of their own.
+    The nightly backup and `make backup` do so by themselves. With --dry-run it lists what would be copied.
+    It removes nothing: that is the rotation's.
     """
     from ledgerflow_ops.operations.archive import archiving
 
@@ -44,7 +40,7 @@ def archive(confirm: str, why: str, dry_run: bool, json: bool) -> None:
     archiving.require_locations(env)
     if dry_run:
         sys.exit(_show_plans(env, call.terminal))
-    result = _run(env, confirm)
+    result = _run(env)
     clear(env.ctx.reporter)
     fields = _show_result(env, call.terminal, result)
     call.terminal.finish({"environment": env.environment, "run_id": result.run_id, **fields})
@@ -60,19 +56,19 @@ def copy_after_backup(env: EnvironmentContext, terminal: Terminal) -> dict[str, 
     if not env.ctx.settings.locations_of(env.environment):
         return {}
     deadline.start_deadline(env.settings.backup_minutes)
-    result = _run(env, "")
+    result = _run(env)
     clear(env.ctx.reporter)
     return {"archive": {"run_id": result.run_id, **_show_result(env, terminal, result)}}
 
 
-def _run(env: EnvironmentContext, confirm: str) -> FinishedRun:
+def _run(env: EnvironmentContext) -> FinishedRun:
     """The run on the day of the newest proven backup. Refused (3) where nothing is proven."""
     from ledgerflow_ops.operations.archive import archiving
 
     day = archiving.newest_proven_day(env)
     from ledgerflow_ops.defs.terminal_runs import run_job
 
-    return run_job(env, ArchiveRequest(confirm=confirm), day)
+    return run_job(env, ArchiveRequest(), day)
 
 
 def _show_result(env: EnvironmentContext, terminal: Terminal, result: FinishedRun) -> dict[str, Any]:
@@ -99,72 +95,40 @@ def _shown(checks: Sequence[Check]) -> list[Check]:
 def _location_line(location: Mapping[str, Any]) -> tuple[str, str]:
     """What became of one location, and its style."""
     copied, problems = location["copied"], [location["trouble"], *location["failed"].values()]
-    problems.append(location.get("left"))
-    if removed := location.get("removed"):
-        problems.append(f"{count_of(len(removed), 'backup')} removed by its retention")
     done = f"{count_of(len(copied), 'backup')} copied ({format_size(location['bytes'])})" if copied else ""
     told = [text for text in (done, *problems) if text] or ["nothing to copy"]
     return f"  {location['location']}: {'; '.join(told)}", "" if not any(problems) else "yellow"
 
 
 def _show_plans(env: EnvironmentContext, terminal: Terminal) -> int:
-    """Print what would be copied where, what would be removed there, and why; the exit code."""
+    """Print what would be copied where, and why; the exit code."""
+    from ledgerflow_ops.operations import catalog
     from ledgerflow_ops.operations.archive import archiving
 
     plans = archiving.plan_all(env)
+    files = {entry.name.stem: entry.name.dump for entry in catalog.entries(env)}
     listed: list[dict[str, Any]] = []
     for plan in plans:
         if isinstance(plan, LedgerError):
             terminal.error(plan.message, plan.hint)
             continue
-        _show_copies(terminal, plan.copies)
-        if plan.rotation:
-            _show_rotation(env, terminal, plan.rotation)
-        fields = {"location": plan.copies.location, "backups": _plan_json(plan.copies)}
-        listed.append({**fields, **_rotation_json(plan.rotation)})
+        _show_copies(terminal, plan, files)
+        listed.append({"location": plan.location, "backups": _plan_json(plan, files)})
     code = max((plan.exit_code for plan in plans if isinstance(plan, LedgerError)), default=0)
     terminal.finish({"environment": env.environment, "dry_run": True, "locations": listed, "exit_code": code})
     return code
 
 
-def _show_copies(terminal: Terminal, plan: CopyPlan) -> None:
+def _show_copies(terminal: Terminal, plan: CopyPlan, files: Mapping[str, str]) -> None:
     terminal.say(f"{plan.location}: {count_of(len(plan.to_copy), 'backup')} would be copied.", "bold")
     for decision in plan.decisions:
         word = "COPY" if decision.copies else "-"
-        terminal.say(f"  {word:<5}{decision.name}.dump: {decision.reason}")
+        terminal.say(f"  {word:<5}{files[decision.name]}: {decision.reason}")
 
 
-def _show_rotation(env: EnvironmentContext, terminal: Terminal, rotation: "LocationRotation") -> None:
-    """Print what a location's own retention would remove once the copies are made, and why."""
-    plan = rotation.plan
-    counted = f"{len(plan.expired)} of {count_of(len(plan.decisions), 'backup')}"
-    terminal.say(
-        f"{rotation.location}: {counted} would then be removed by its own retention "
-        f"({format_size(rotation.size)}).",
-        "bold",
-    )
-    for decision in plan.expired:
-        terminal.say(f"  EXPIRE {decision.name}.dump: {'; '.join(decision.reasons)}")
-    if plan.asks:
-        terminal.say(f"  This has to be confirmed: {plan.asks}. CONFIRM={env.environment}", "yellow")
-
-
-def _rotation_json(rotation: "LocationRotation | None") -> Mapping[str, Any]:
-    """What a location's own retention would remove; empty for one that follows the primary folder."""
-    plan = rotation.plan if rotation else None
-    return {
-        "expire": [
-            {"file": f"{decision.name}.dump", "reasons": list(decision.reasons)}
-            for decision in (plan.expired if plan else ())
-        ],
-        "expire_bytes": rotation.size if rotation else 0,
-        "asks": plan.asks if plan else "",
-    }
-
-
-def _plan_json(plan: CopyPlan) -> Sequence[Mapping[str, Any]]:
+def _plan_json(plan: CopyPlan, files: Mapping[str, str]) -> Sequence[Mapping[str, Any]]:
     return [
-        {"file": f"{decision.name}.dump", "copy": decision.copies, "reason": decision.reason}
+        {"file": files[decision.name], "copy": decision.copies, "reason": decision.reason}
         for decision in plan.decisions
     ]
 

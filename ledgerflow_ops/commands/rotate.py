@@ -10,7 +10,8 @@ from ledgerflow_ops.adapters.system import journal_file
 from ledgerflow_ops.commands.calls import CONFIRM, DRY_RUN, ENV, FILE, JSON, WHY, Call
 from ledgerflow_ops.commands.command_line import Command, option
 from ledgerflow_ops.console import Terminal, clear
-from ledgerflow_ops.core.errors import Refused
+from ledgerflow_ops.core.errors import LedgerError, Refused
+from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.core.operation_requests import RotateRequest
 from ledgerflow_ops.operations.context import EnvironmentContext
 
@@ -29,45 +30,73 @@ UNTIL = option(
 def rotate(confirm: str, why: str, dry_run: bool, json: bool) -> None:
     """Remove the backups that are older than the retention window and that no rule keeps.
 
+    It does so in the environment's folder, and then in each archive location that has a retention of its own.
     With --dry-run it lists every backup, whether it would be kept, and all reasons.
     """
     from ledgerflow_ops.operations.reporting import rotation_screen
+    from ledgerflow_ops.operations.retention import location_rotations
     from ledgerflow_ops.operations.retention import rotate as operation
 
     call = Call(json, why)
     env = call.env()
-    planned = operation.plan_rotation(env)
+    planned, places = operation.plan_rotation(env), location_rotations.plan_locations(env)
     if not dry_run:
-        planned.require(confirm)  # before a run starts: a refusal must not leave a failed run behind
+        planned.require(confirm)
+        location_rotations.require_confirmed(
+            env, places, confirm
+        )  # before a run starts: a refusal must not leave a failed run behind
         # LEDGER_ENV is the name that a person would type in the page.
         request = RotateRequest(carry_out=True, environment=env.environment, confirm=confirm)
         sys.exit(_carry_out(env, call.terminal, request))
     rotation_screen.show(planned, call.terminal)
-    rotation_screen.show_retaining_locations(env, call.terminal)
-    code = Refused.exit_code if planned.asks(confirm) else 0
-    call.terminal.finish({**planned.as_json(), "dry_run": True, "exit_code": code})
+    rotation_screen.show_locations(env, places, call.terminal)
+    asks = planned.asks(confirm) or any(place.planned and place.planned.asks(confirm) for place in places)
+    failed = max((place.trouble.exit_code for place in places if place.trouble), default=0)
+    code = Refused.exit_code if asks else failed
+    fields = {**planned.as_json(), "locations": [place.as_json() for place in places]}
+    call.terminal.finish({**fields, "dry_run": True, "exit_code": code})
     sys.exit(code)
 
 
 def _carry_out(env: EnvironmentContext, terminal: Terminal, request: RotateRequest) -> int:
     """Rotate as a Dagster run and print what was removed; the exit code."""
     from ledgerflow_ops.defs.terminal_runs import run_job
-    from ledgerflow_ops.operations.reporting import rotation_screen
 
     result = run_job(env, request)
     clear(env.ctx.reporter)
     fields: dict[str, Any] = {"environment": str(env.environment), "run_id": result.run_id}
     for entry in journal_file.read_entries(env.ctx.settings.state_dir):
-        if entry.get("run_id") == result.run_id and entry.get("what") == "rotate":
+        # A location's own line is in the operation's, which comes last.
+        if entry.get("run_id") == result.run_id and entry.get("what") == "rotate" and "location" not in entry:
             fields |= {name: value for name, value in entry.items() if name not in ("who", "why", "what")}
     _print_removed(terminal, fields)
-    rotation_screen.show_retaining_locations(env, terminal)
-    fields["exit_code"] = result.exit_code
+    fields["exit_code"] = result.exit_code or _show_locations(terminal, fields)
     if failure := result.failure:
         terminal.error(failure.message, failure.hint)
         fields["error"] = {"message": failure.message, "hint": failure.hint}
     terminal.finish(fields)
-    return result.exit_code
+    return int(fields["exit_code"])
+
+
+def _show_locations(terminal: Terminal, fields: Mapping[str, Any]) -> int:
+    """Print what became of each location with a retention of its own; 1 where one could not be rotated."""
+    failed = 0
+    for place in fields.get("locations", []):
+        name, error = place["location"], place["error"]
+        for file in place["removed"]:
+            terminal.say(f"  removed {file} from {name}")
+        if error:
+            terminal.error(f"{name}: {error['message']}", Hint(error["hint"]))
+            failed = LedgerError.exit_code
+        elif place["left"]:
+            terminal.say(f"  {name}: {place['left']}", "yellow")
+        else:
+            terminal.say(
+                f"{fields['environment']} in {name}: {len(place['removed'])} removed, "
+                f"{place['expire'] + place['keep'] - len(place['removed'])} kept.",
+                "bold green",
+            )
+    return failed
 
 
 def _print_removed(terminal: Terminal, fields: Mapping[str, Any]) -> None:

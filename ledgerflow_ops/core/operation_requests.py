@@ -64,10 +64,13 @@ class DrillRequest(Request):
 
 
 class ArchiveRequest(Request):
-    """Copies of all proven backups to the archive locations that lack them, and the locations' rotations."""
+    """Copies of all proven backups to the archive locations that lack them.
+
+    `confirm` belongs to run configs that were saved when this run rotated the locations, too.
+    """
 
     verb = "archive"
-    confirm: str = Field(default="", description=CONFIRM_FIELD_HELP)
+    confirm: str = Field(default="", description="Not used any more: locations are rotated by `rotate`.")
 
 
 class RotateRequest(Request):

@@ -32,7 +32,7 @@ class DrillConfig(DrillRequest, dg.Config):
 
 
 class ArchiveConfig(ArchiveRequest, dg.Config):
-    """What is copied follows from the settings. `confirm`: where a location's rotation asks for it."""
+    """What is copied follows from the settings. `confirm` is not used any more."""
 
 
 class RotationConfig(RotateRequest, dg.Config):

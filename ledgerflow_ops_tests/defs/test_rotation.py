@@ -1,5 +1,6 @@
 """Rotation in Dagster: the plan, the run that carries it out, the partitions of removed backups."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from ledgerflow_ops.core.operation_requests import RotateRequest
 from ledgerflow_ops.defs.assets.partitions import backup_days
 from ledgerflow_ops.defs.build import build_definitions
 from ledgerflow_ops.operations import removal_history
+from ledgerflow_ops.operations.archive import archiving
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.retention import rotate
 from ledgerflow_ops_tests.builders import backup_folder_of
@@ -29,9 +31,11 @@ def fill(env: EnvironmentContext, days: int) -> list[str]:
     return [instant.date().isoformat() for instant in taken]
 
 
-def launched(bench: Bench, opened: dg.DagsterInstance, **config: Any) -> dg.ExecuteInProcessResult:
+def launched(
+    bench: Bench, opened: dg.DagsterInstance, settings: Mapping[str, Any] | None = None, **config: Any
+) -> dg.ExecuteInProcessResult:
     """The job as a schedule launches it."""
-    job = build_definitions(bench.settings()).resolve_job_def("dev_rotate")
+    job = build_definitions(bench.settings(**(settings or {}))).resolve_job_def("dev_rotate")
     named = {"environment": "dev", **config}
     ops = {"ops": {"dev__rotation": {"config": named}}} if config else {}
     return job.execute_in_process(instance=opened, run_config=ops, raise_on_error=False)
@@ -114,6 +118,49 @@ def test_a_rotation_that_asks_fails_with_its_hint_and_removes_nothing(bench: Ben
         plan = metadata(launched(bench, opened))
         assert "12 of 20" in plan["asks"]
         assert metadata(launched(bench, opened, carry_out=True, confirm="dev"))["removed"] == 12
+
+
+def with_location(bench: Bench, days: int) -> dict[str, Any]:
+    """Settings with a location that has all of dev's backups, and keeps those of so many days."""
+    (bench.root / "usb").mkdir()
+    location = {"name": "usb", "kind": "folder", "url": str(bench.root / "usb")}
+    archiving.archive_backups(bench.env(locations=[location]))
+    return {"locations": [{**location, "retention_days": days}]}
+
+
+def test_what_expires_in_a_location_is_planned_and_removed_with_the_rest(bench: Bench) -> None:
+    days = fill(bench.env(), 8)
+    settings = with_location(bench, 5)
+    names = BackupFolder(bench.root / "usb" / "dev").names()
+    with bench.instance() as opened:
+        plan = metadata(launched(bench, opened, settings))
+        assert BackupFolder(bench.root / "usb" / "dev").names() == names, "a plan touched something"
+        assert (plan["expire"], plan["keep"]) == (0, 8)
+        assert "| usb | 2 | " in plan["locations"]
+        rows = plan["locations_plan"].splitlines()[2:]
+        assert [row.split(" | ")[3] for row in rows] == ["EXPIRE", "EXPIRE", *["keep"] * 6]
+        assert f" | {days[6]} | EXPIRE | it is older than the window" in rows[0]
+        done = metadata(launched(bench, opened, settings, carry_out=True))
+    assert (done["removed"], done["days_wiped"]) == (0, "none"), "the primary folder keeps every day"
+    assert "| 2 | nothing |" in done["locations"]
+    assert len(BackupFolder(bench.root / "usb" / "dev").stems()) == 6
+
+
+def test_a_location_that_asks_fails_the_run_after_the_folder_was_rotated(bench: Bench) -> None:
+    fill(bench.env(), 10)
+    settings = with_location(bench, 1)
+    with bench.instance() as opened:
+        refused = launched(bench, opened, settings, carry_out=True)
+        assert not refused.success
+        [failure] = refused.get_step_failure_events()
+        failed = failure.step_failure_data.user_failure_data
+        assert failed is not None
+        assert "has to be confirmed for usb: 8 of 10 backups would be removed" in (failed.description or "")
+        assert "LEDGER_ENV=dev make rotate CONFIRM=dev" in str(failed.metadata["hint"].value)
+        assert len(BackupFolder(backup_folder_of(bench.env()).path).stems()) == 8
+        assert len(BackupFolder(bench.root / "usb" / "dev").stems()) == 10
+        assert launched(bench, opened, settings, carry_out=True, confirm="dev").success
+    assert len(BackupFolder(bench.root / "usb" / "dev").stems()) == 2
 
 
 def test_with_nothing_proven_it_says_so(bench: Bench) -> None:

@@ -59,25 +59,60 @@ def test_the_plan_then_the_copies_then_nothing_to_do(dev: Shell) -> None:
     assert [entry["result"] for entry in entries] == ["ok", "ok"]
 
 
-def test_the_plan_lists_what_expires_in_a_location_and_rotate_names_it(root: Path, dagster: str) -> None:
+def test_rotate_plans_and_removes_what_expires_in_a_location(root: Path, dagster: str) -> None:
     (root / "usb").mkdir()
     location = {"name": "usb", "kind": "folder", "url": str(root / "usb")}
     variables = {"LEDGER_ENV": "dev", "LEDGER_DAGSTER_DATABASE_URL": dagster}
     files = fill(Shell(root, {}), 6)
     long = Shell(root, {**variables, "LEDGER_LOCATIONS": json.dumps([location])})
     assert long.ledgerflow("archive").code == 0
+    assert "by its own retention" not in long.ledgerflow("rotate", "--dry-run").out
     short = Shell(root, {**variables, "LEDGER_LOCATIONS": json.dumps([{**location, "retention_days": 3}])})
-    plan = short.ledgerflow("archive", "--dry-run")
+    plan = short.ledgerflow("rotate", "--dry-run")
     assert plan.code == 0, plan.all
-    assert "usb: 2 of 6 backups would then be removed by its own retention (" in plan.out
+    assert "dev: 0 of 6 backups would be removed (0 B). Nothing was changed." in plan.out
+    assert "dev in usb, by its own retention: 2 of 6 backups would be removed (" in plan.out
     assert f"  EXPIRE {files[5]}: it is older than the window, which begins on" in plan.out
-    [usb] = short.ledgerflow("archive", "--dry-run", "--json").json["locations"]
-    assert [item["file"] for item in usb["expire"]] == [files[5], files[4]]
-    assert (usb["expire_bytes"] > 0, usb["asks"]) == (True, "")
-    named = "Rotated apart, by their own retention: usb. LEDGER_ENV=dev make archive DRY_RUN=1 lists it."
-    assert named in short.ledgerflow("rotate", "--dry-run").out
-    assert "Rotated apart" not in long.ledgerflow("rotate", "--dry-run").out
-    assert all((root / "usb" / "dev" / file).exists() for file in files)
+    assert f"  keep   {files[0]}: it is the newest; it is the newest proven one" in plan.out
+    [usb] = short.ledgerflow("rotate", "--dry-run", "--json").json["locations"]
+    expired = [item["file"] for item in usb["backups"] if item["decision"] == "expire"]
+    assert expired == [files[4], files[5]]
+    assert (usb["expire"], usb["keep"], usb["expire_bytes"] > 0, usb["asks"]) == (2, 4, True, "")
+    assert short.ledgerflow("archive").code == 0
+    assert all((root / "usb" / "dev" / file).exists() for file in files), "so far nothing was removed"
+    done = short.ledgerflow("rotate")
+    assert done.code == 0, done.all
+    assert f"  removed {files[5]} from usb" in done.out
+    assert "dev in usb: 2 removed, 4 kept." in done.out
+    assert "dev: 0 removed, 6 kept." in done.out
+    assert [(root / "usb" / "dev" / file).exists() for file in files] == [True] * 4 + [False] * 2
+
+
+def test_a_location_that_is_away_fails_the_rotation_after_the_rest_is_done(dev: Shell) -> None:
+    (dev.root / "far").mkdir()
+    files = fill(dev, 10)
+    listed = [
+        {"name": name, "kind": "folder", "url": str(dev.root / name), "retention_days": 3}
+        for name in ("usb", "far")
+    ]
+    variables = {"LEDGER_LOCATIONS": json.dumps(listed)}
+    assert (
+        dev.ledgerflow("archive", LEDGER_LOCATIONS=json.dumps([{**listed[0], "retention_days": 30}])).code
+        == 0
+    )
+    (dev.root / "far").rmdir()
+    asked = dev.ledgerflow("rotate", "--json", **variables)
+    assert asked.code == 3, asked.all
+    assert "This rotation of dev has to be confirmed for usb: 6 of 10 backups would be removed" in asked.all
+    assert len(BackupFolder(dev.backups / "dev").stems()) == 10, "nothing was removed here either"
+    done = dev.ledgerflow("rotate", "--json", CONFIRM="dev", **variables)
+    assert done.code == 1, done.all
+    assert set(done.json["removed"]) == set(files[8:])
+    usb, far = done.json["locations"]
+    assert (len(usb["removed"]), usb["error"]) == (6, None)
+    assert f"The archive location far ({dev.root / 'far'}) is not there." == far["error"]["message"]
+    assert "Is its disk mounted" in far["error"]["hint"]
+    assert done.json["exit_code"] == 1
 
 
 def test_a_backup_succeeds_though_a_location_is_away(dev: Shell, database: Database) -> None:

@@ -23,7 +23,7 @@ from ledgerflow_ops.core.catalog.rekeying import rekeyed_name
 from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.errors import BadBackup, KeyUnavailable, LedgerError, Refused, SettingsError
 from ledgerflow_ops.core.history.entry import Entry, Kind, Line
-from ledgerflow_ops.core.operation_requests import ArchiveRequest, RotateRequest
+from ledgerflow_ops.core.operation_requests import RotateRequest
 from ledgerflow_ops.core.progress import REKEY_STEPS, Step
 from ledgerflow_ops.operations import catalog, rekey
 from ledgerflow_ops.operations.archive import archiving
@@ -203,7 +203,7 @@ def test_a_location_that_follows_keeps_its_copy_until_it_has_the_new_one(rekeyed
     location = {"name": "usb", "kind": "folder", "url": str(rekeyed.root / "usb")}
     env = rekeyed.env(locations=[location])
     old = rekeyed.add()
-    archiving.archive_backups(env, ArchiveRequest())
+    archiving.archive_backups(env)
     result = rekey.rekey(env)
     assert result.removed == []
     assert result.waiting == {
@@ -211,7 +211,7 @@ def test_a_location_that_follows_keeps_its_copy_until_it_has_the_new_one(rekeyed
     }
     assert len(catalog.entries(env)) == 2
     assert [decision.action for decision in rekey.plan(env)] == [RekeyAction.FINISH, RekeyAction.KEEP]
-    archiving.archive_backups(env, ArchiveRequest())
+    archiving.archive_backups(env)
     assert rekey.rekey(env).removed == [old.name.dump]
     far = BackupFolder(rekeyed.root / "usb" / "dev").names()
     assert {BackupName.of(file).stem for file in far} == {only(env).name.stem}

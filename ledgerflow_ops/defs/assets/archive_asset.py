@@ -41,13 +41,16 @@ def archive_asset(env: EnvironmentContext, days: dg.PartitionsDefinition) -> dg.
         description="Copies of each proven backup in the archive locations, read back there.",
         output_required=False,
     )
-    def archive_(context: dg.AssetExecutionContext, config: ArchiveConfig) -> Iterator[object]:
+    def archive_(
+        context: dg.AssetExecutionContext,
+        config: ArchiveConfig,  # noqa: ARG001 - run configs name it
+    ) -> Iterator[object]:
         from ledgerflow_ops.operations.archive import archiving
 
         run_env, day = env_for_run(env, context), date.fromisoformat(context.partition_key)
         with failures_on_record(env.environment):
             name = archiving.proven_backup_of(run_env, day)
-            result = archiving.archive_backups(run_env, config)
+            result = archiving.archive_backups(run_env)
         others = [other for other in _others(context, run_env, result, days) if other != name]
         for other in others:
             _record_on_its_day(context, run_env, result, other)

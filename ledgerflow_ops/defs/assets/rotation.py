@@ -16,6 +16,9 @@ from ledgerflow_ops.operations import removal_history
 from ledgerflow_ops.operations.context import EnvironmentContext
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ledgerflow_ops.operations.retention.location_rotations import LocationOutcome
     from ledgerflow_ops.operations.retention.rotate import PlannedRotation, RotationResult
 
 _SHOWN = 400
@@ -30,22 +33,25 @@ def rotation_asset(env: EnvironmentContext) -> dg.AssetsDefinition:
         group_name=str(env.environment),
         kinds={"file"},
         pool=str(env.environment),
-        description="Which backups are kept, which expire, and why. Without `carry_out` this only shows the "
-        "plan, and nothing is removed.",
+        description="Which backups are kept, which expire, and why: in the environment's folder, and in "
+        "archive locations with a retention of their own. Without `carry_out` this only shows the plan, and "
+        "nothing is removed.",
     )
     def rotation(context: dg.AssetExecutionContext, config: RotationConfig) -> dg.MaterializeResult[None]:
         from ledgerflow_ops.defs import partition_wiping
-        from ledgerflow_ops.operations.retention import rotate
+        from ledgerflow_ops.operations.retention import location_rotations, rotate
 
         run_env = env_for_run(env, context)
         with failures_on_record(env.environment):
             if not config.carry_out:
-                return dg.MaterializeResult(metadata=plan_metadata(rotate.plan_rotation(run_env)))
+                places = location_rotations.plan_locations(run_env)
+                return dg.MaterializeResult(metadata=plan_metadata(rotate.plan_rotation(run_env), places))
             require_typed_environment(env.environment, config.environment, parent_run(context))
             done = rotate.carry_out_rotation(run_env, config)
             partition_wiping.wipe_days(context.instance, run_env, done.days)
             removal_history.mark_wiped(run_env, done.days)  # the last step of a removal
-        _reload_web_page(run_env)
+            _reload_web_page(run_env)
+            location_rotations.require_confirmed(run_env, done.locations, config.confirm)
         return dg.MaterializeResult(metadata=result_metadata(done))
 
     return rotation
@@ -71,12 +77,14 @@ def _reload_web_page(env: EnvironmentContext) -> None:
         env.ctx.reporter.say(f"the web page still shows the days before the rotation: {error.message}")
 
 
-def plan_metadata(planned: "PlannedRotation") -> dict[str, dg.MetadataValue]:
-    """Metadata of a plan."""
+def plan_metadata(
+    planned: "PlannedRotation", places: "Sequence[LocationOutcome]"
+) -> dict[str, dg.MetadataValue]:
+    """Metadata of a plan, and of those of the locations with a retention of their own."""
     plan, expire = planned.plan, len(planned.plan.expired)
     rows = [
         (
-            f"{decision.name}.dump",
+            planned.file_of(decision.name),
             decision.day,
             "EXPIRE" if decision.expires else "keep",
             "; ".join(decision.reasons),
@@ -96,7 +104,39 @@ def plan_metadata(planned: "PlannedRotation") -> dict[str, dg.MetadataValue]:
         facts["measured_from"] = dg.MetadataValue.timestamp(plan.since)
     if planned.strangers:
         facts["not_known"] = dg.MetadataValue.text(f"not ours, never removed: {', '.join(planned.strangers)}")
-    return facts
+    return {**facts, **(_places_metadata(places) if places else {})}
+
+
+def _places_metadata(places: "Sequence[LocationOutcome]") -> dict[str, dg.MetadataValue]:
+    """What expires in the archive locations, one row a location and one row a backup."""
+    totals = [
+        (
+            place.location,
+            len(place.planned.plan.expired) if place.planned else "",
+            format_size(place.planned.size) if place.planned else "",
+            len(place.removed),
+            place.left or place.asks or "nothing",
+        )
+        for place in places
+    ]
+    rows = [
+        (
+            place.location,
+            place.planned.files[decision.name],
+            decision.day,
+            "EXPIRE" if decision.expires else "keep",
+            "; ".join(decision.reasons),
+        )
+        for place in places
+        if place.planned
+        for decision in sorted(place.planned.plan.decisions, key=lambda item: not item.expires)
+    ]
+    totals_head = ("location", "expire", "bytes", "removed", "left or asks")
+    plan_head = ("location", "backup", "day", "decision", "why")
+    return {
+        "locations": metadata.markdown_table(totals_head, totals),
+        "locations_plan": metadata.markdown_table(plan_head, rows[:_SHOWN]),
+    }
 
 
 def result_metadata(done: "RotationResult") -> dict[str, dg.MetadataValue]:
@@ -104,7 +144,7 @@ def result_metadata(done: "RotationResult") -> dict[str, dg.MetadataValue]:
     left = "; ".join(f"{name}: {why}" for name, why in done.left.items())
     days = ", ".join(day.isoformat() for day in done.days) or "none"
     return {
-        **plan_metadata(done.planned),
+        **plan_metadata(done.planned, done.locations),
         "removed": dg.MetadataValue.int(len(done.removed)),
         "finished_from_before": dg.MetadataValue.int(len(done.finished)),
         "left": dg.MetadataValue.text(left or "nothing"),

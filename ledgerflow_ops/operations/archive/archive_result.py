@@ -28,10 +28,6 @@ class LocationResult:
     copied: dict[str, int] = field(default_factory=dict)
     failed: dict[str, LedgerError] = field(default_factory=dict)
     trouble: LedgerError | None = None
-    removed: list[str] = field(default_factory=list)
-    """The dumps that the location's own retention has removed."""
-    left: str = ""
-    """Why its rotation was not carried out; empty where it was."""
     files: dict[str, str] = field(default_factory=dict)
     """The dump's file of each backup."""
 
@@ -71,8 +67,6 @@ class LocationResult:
             "bytes": sent,
             "failed": failed,
             "trouble": trouble,
-            "removed": self.removed,
-            "left": self.left,
         }
 
 

@@ -12,6 +12,7 @@ from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.operations.archive import location_rotation
 from ledgerflow_ops.operations.archive.copies import place_name
+from ledgerflow_ops.operations.archive.location_retention import location_policy
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.retention import rotate
 
@@ -90,8 +91,8 @@ class _Measuring:
 
     def _expiring(self) -> tuple[int, int]:
         """How many backups the next rotation removes here, and their bytes."""
-        own = location_rotation.plan_rotation(self.env, self.at) if self.at.archive else None
-        if own:
+        if location_policy(self.at):
+            own = location_rotation.plan_rotation(self.env, self.at)
             return len(own.plan.expired), own.size
         primary = rotate.plan_rotation(self.env)
         if not self.at.archive:

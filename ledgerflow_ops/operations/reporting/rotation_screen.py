@@ -1,12 +1,13 @@
 """The plan of a rotation at the terminal."""
 
+from collections.abc import Iterable
+
 from ledgerflow_ops.console import Terminal
 from ledgerflow_ops.core.counts import count_of
-from ledgerflow_ops.core.hints import make
 from ledgerflow_ops.core.sizes import format_size
-from ledgerflow_ops.operations.archive.copies import place_name
-from ledgerflow_ops.operations.archive.location_retention import retaining_locations
+from ledgerflow_ops.operations.archive.location_rotation import LocationRotation
 from ledgerflow_ops.operations.context import EnvironmentContext
+from ledgerflow_ops.operations.retention.location_rotations import LocationOutcome
 from ledgerflow_ops.operations.retention.rotate import PlannedRotation
 
 
@@ -22,7 +23,7 @@ def show(planned: PlannedRotation, terminal: Terminal) -> None:
         terminal.say(f"  measured from the newest proven recovery point, {plan.since:%Y-%m-%d %H:%M %Z}")
     for decision in sorted(plan.decisions, key=lambda entry: not entry.expires):
         word = "EXPIRE" if decision.expires else "keep"
-        terminal.say(f"  {word:<7}{decision.name}.dump: {'; '.join(decision.reasons)}")
+        terminal.say(f"  {word:<7}{planned.file_of(decision.name)}: {'; '.join(decision.reasons)}")
     for name in planned.strangers:
         terminal.say(f"  left   {name}: no manifest of {environment} commits it; rotation never removes it")
     for removal in planned.unfinished:
@@ -31,9 +32,26 @@ def show(planned: PlannedRotation, terminal: Terminal) -> None:
         terminal.say(f"  This has to be confirmed: {plan.asks}. CONFIRM={environment}", "yellow")
 
 
-def show_retaining_locations(env: EnvironmentContext, terminal: Terminal) -> None:
-    """Name the locations that a rotation leaves alone, and the command that lists what expires in them."""
-    places = [place_name(at) for at in retaining_locations(env)]
-    if places:
-        command = make("archive", env.environment, DRY_RUN=1)
-        terminal.say(f"  Rotated apart, by their own retention: {', '.join(places)}. {command} lists it.")
+def show_locations(env: EnvironmentContext, outcomes: Iterable[LocationOutcome], terminal: Terminal) -> None:
+    """The plans of the archive locations with a retention of their own, in the same words."""
+    for outcome in outcomes:
+        if outcome.trouble:
+            terminal.error(f"{env.environment} in {outcome.location}: {outcome.left}", outcome.trouble.hint)
+        elif outcome.planned is None:
+            terminal.say(f"{env.environment} in {outcome.location}: {outcome.left}.", "bold")
+        else:
+            _show_location(env, outcome.planned, terminal)
+
+
+def _show_location(env: EnvironmentContext, planned: LocationRotation, terminal: Terminal) -> None:
+    plan = planned.plan
+    terminal.say(
+        f"{env.environment} in {planned.location}, by its own retention: {len(plan.expired)} of "
+        f"{count_of(len(plan.decisions), 'backup')} would be removed ({format_size(planned.size)}).",
+        "bold",
+    )
+    for decision in sorted(plan.decisions, key=lambda entry: not entry.expires):
+        word = "EXPIRE" if decision.expires else "keep"
+        terminal.say(f"  {word:<7}{planned.files[decision.name]}: {'; '.join(decision.reasons)}")
+    if plan.asks:
+        terminal.say(f"  This has to be confirmed: {plan.asks}. CONFIRM={env.environment}", "yellow")

@@ -1,7 +1,7 @@
 """Rotates an environment's backups: plans which expire and why, and removes them."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -11,7 +11,6 @@ from ledgerflow_ops.core.catalog.history import Removal
 from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.errors import BadBackup, Busy, LedgerError, Refused
-from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.core.history.entry import Kind
 from ledgerflow_ops.core.operation_requests import RotateRequest
 from ledgerflow_ops.core.progress import Step
@@ -27,7 +26,8 @@ from ledgerflow_ops.operations.archive.location_retention import environment_pol
 from ledgerflow_ops.operations.cleanup import leftover_sweep
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.history import recording
-from ledgerflow_ops.operations.retention import pins, removal
+from ledgerflow_ops.operations.retention import location_rotations, pins, removal
+from ledgerflow_ops.operations.retention.location_rotations import LocationOutcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,10 @@ class PlannedRotation:
         """Bytes of the dumps that would be removed."""
         return sum(self.manifests[decision.name].dump.size for decision in self.plan.expired)
 
+    def file_of(self, name: str) -> str:
+        """The dump's file of one of the backups, by name."""
+        return self.manifests[name].dump.file
+
     def asks(self, confirmed: str) -> bool:
         """Whether the rotation needs a confirmation that `confirmed`, the name typed, does not give."""
         return bool(self.plan.asks) and confirmed != self.env.environment
@@ -62,12 +66,7 @@ class PlannedRotation:
         raise Refused(
             f"This rotation of {environment} has to be confirmed: {self.plan.asks}.{mistyped} "
             "Nothing was removed.",
-            hint=Hint(
-                make("rotate", DRY_RUN=1),
-                " lists what expires. If it is right: ",
-                make("rotate", CONFIRM=environment),
-                " (in the web page: confirm in the run's settings).",
-            ),
+            hint=location_rotations.confirmation_hint(self.env),
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -92,6 +91,7 @@ class RotationResult:
     """A rotation that took place. `left` are backups that should have been removed, with why they were not.
 
     `days` have lost their last backup, in this rotation or an earlier one, and Dagster still records them.
+    `locations` are the archive locations with a retention of their own.
     """
 
     planned: PlannedRotation
@@ -99,10 +99,12 @@ class RotationResult:
     finished: tuple[str, ...]
     left: Mapping[str, str]
     days: tuple[date, ...]
+    locations: tuple[LocationOutcome, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         return {
             **self.planned.as_json(),
+            "locations": [outcome.as_json() for outcome in self.locations],
             "removed": list(self.removed),
             "finished": list(self.finished),
             "left": dict(self.left),
@@ -122,36 +124,42 @@ def plan_rotation(env: EnvironmentContext) -> PlannedRotation:
 
 
 def carry_out_rotation(env: EnvironmentContext, request: RotateRequest) -> RotationResult:
-    """Finish an earlier rotation, plan, and remove what expires, under the environment's lock.
+    """Rotate the environment's folder under its lock, and then each location with a retention of its own.
 
-    Busy or Refused (3) with nothing removed. LedgerError (1) when the file system fails on the way: the next
-    rotation continues from there.
+    Busy or Refused (3) with nothing removed anywhere. LedgerError (1) when the folder's file system fails on
+    the way: the next rotation continues from there. What a location cannot do is in the result.
     """
     ctx = env.ctx
-    with (
-        journal.recorded(env, "rotate") as note,
-        locks.environment_lock(ctx.settings.state_dir, env.environment, "rotate", ctx.clock()),
-    ):
-        leftover_sweep.sweep_before_operation(env)
-        ctx.reporter.step(Step.PLAN)
-        finished = list(finish_removals(env))
-        planned = plan_rotation(env)
-        planned.require(request.confirm)
-        removed, left = list[str](), dict[str, str]()
-        try:
-            for decision in planned.plan.expired:
-                if why := _remove(env, planned.manifests[decision.name], decision):
-                    left[decision.name] = why
-                else:
-                    removed.append(decision.name)
-            list(finish_removals(env))  # archives of files that only the last of these needed
-            if planned.plan.since:
-                removal_history.prune_history(env, planned.plan.since)
-        finally:
-            done = _result(env, planned, removed, finished, left)
-            ctx.reporter.step(Step.JOURNAL)
-            note |= _journal_fields(done, request.confirm)
-        return done
+    with journal.recorded(env, "rotate") as note:
+        with locks.environment_lock(ctx.settings.state_dir, env.environment, "rotate", ctx.clock()):
+            done = _rotate_folder(env, request, note)
+        done = replace(done, locations=location_rotations.rotate_locations(env, request.confirm))
+        note["locations"] = [outcome.as_journal() for outcome in done.locations]
+        ctx.reporter.step(Step.JOURNAL)
+    return done
+
+
+def _rotate_folder(env: EnvironmentContext, request: RotateRequest, note: dict[str, Any]) -> RotationResult:
+    """Finish an earlier rotation, plan, and remove what expires. Requires the environment's lock."""
+    leftover_sweep.sweep_before_operation(env)
+    env.ctx.reporter.step(Step.PLAN)
+    finished = list(finish_removals(env))
+    planned = plan_rotation(env)
+    planned.require(request.confirm)
+    removed, left = list[str](), dict[str, str]()
+    try:
+        for decision in planned.plan.expired:
+            if why := _remove(env, planned.manifests[decision.name], decision):
+                left[decision.name] = why
+            else:
+                removed.append(decision.name)
+        list(finish_removals(env))  # archives of files that only the last of these needed
+        if planned.plan.since:
+            removal_history.prune_history(env, planned.plan.since)
+    finally:
+        done = _result(env, planned, removed, finished, left)
+        note |= _journal_fields(done, request.confirm)
+    return done
 
 
 def _remove(env: EnvironmentContext, manifest: Manifest, decision: RetentionDecision) -> str:
@@ -283,7 +291,7 @@ def _journal_fields(done: RotationResult, confirmed: str) -> dict[str, Any]:
     """The fields of its journal entry: what was removed and why."""
     planned = done.planned
     return {
-        "removed": [f"{name}.dump" for name in done.removed],
+        "removed": [planned.file_of(name) for name in done.removed],
         "finished": list(done.finished),
         "left": dict(done.left),
         "kept": len(planned.plan.decisions) - len(done.removed),

@@ -11,13 +11,15 @@ from ledgerflow_ops.core.archive.copies import CopyState
 from ledgerflow_ops.core.catalog.files import FilesState
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.catalog.rungs import Rung
-from ledgerflow_ops.core.operation_requests import ArchiveRequest
+from ledgerflow_ops.core.operation_requests import RotateRequest
 from ledgerflow_ops.core.progress import Reporter
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.archive import archiving
 from ledgerflow_ops.operations.archive.archive_result import ArchiveResult
 from ledgerflow_ops.operations.archive.copies import copy_in, place_name
 from ledgerflow_ops.operations.context import EnvironmentContext
+from ledgerflow_ops.operations.retention import rotate
+from ledgerflow_ops.operations.retention.rotate import RotationResult
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.fakes.backup_folder import BackupFolder
 
@@ -73,8 +75,11 @@ class Archives:
         made = self.primary.add_backup(clock.now() - timedelta(days=ago), rung, files=files)
         return BackupName.of(made.dump.file)
 
-    def archive(self, confirm: str = "") -> ArchiveResult:
-        return archiving.archive_backups(self.env, ArchiveRequest(confirm=confirm))
+    def archive(self) -> ArchiveResult:
+        return archiving.archive_backups(self.env)
+
+    def rotate(self, confirm: str = "") -> RotationResult:
+        return rotate.carry_out_rotation(self.env, RotateRequest(carry_out=True, confirm=confirm))
 
     def state(self, place: str, name: BackupName) -> CopyState:
         """The state of a copy, compared with the primary folder's manifest."""

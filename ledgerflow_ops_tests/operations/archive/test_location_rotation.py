@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from ledgerflow_ops.adapters.system import journal_file
+from ledgerflow_ops.adapters.system import clock, journal_file, locks
 from ledgerflow_ops.core.archive.copies import CopyState
 from ledgerflow_ops.core.catalog.naming import BackupName
+from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.errors import Busy, Refused
 from ledgerflow_ops.core.operation_requests import RotateRequest
 from ledgerflow_ops.core.progress import Step
-from ledgerflow_ops.operations.archive import archiving
-from ledgerflow_ops.operations.archive.archiving import LocationPlan
-from ledgerflow_ops.operations.retention import pins, rotate
+from ledgerflow_ops.operations.retention import location_rotations, pins, rotate
 from ledgerflow_ops_tests.e2e.commands import flip_bit
 from ledgerflow_ops_tests.fakes import disks
 from ledgerflow_ops_tests.operations.archive.archives import Archives
@@ -37,48 +37,87 @@ def stems(archives: Archives, place: str) -> set[str]:
 
 def test_what_expires_there_is_removed_there_alone(root: Path) -> None:
     archives, names = filled(root)
-    result = archives.with_settings(usb=SHORT).archive()
+    result = archives.with_settings(usb=SHORT).rotate()
     gone = {name.stem for name in names[6:]}
+    assert [outcome.location for outcome in result.locations] == ["usb"], "far follows the primary folder"
     assert set(result.locations[0].removed) == {f"{stem}.dump" for stem in gone}
     assert stems(archives, "usb") == {name.stem for name in names[:6]}
     assert not [file for file in archives.copies("usb") if any(stem in file for stem in gone)]
     assert stems(archives, "far") == set(archives.primary.stems()) == {name.stem for name in names}
-    *_, rotated, archived = journal_file.read_entries(archives.env.ctx.settings.state_dir)
-    assert (rotated["what"], rotated["location"]) == ("rotate", "usb")
-    assert set(rotated["removed"]) == set(result.locations[0].removed)
-    assert archived["what"] == "archive"
-    again = archives.with_settings(usb=SHORT).archive()
-    assert not again.locations[0].removed
-    assert not again.locations[0].copied, "what its retention removed is not copied again"
+    *_, part, whole = journal_file.read_entries(archives.env.ctx.settings.state_dir)
+    assert (part["what"], part["location"]) == ("rotate", "usb")
+    assert set(part["removed"]) == set(result.locations[0].removed)
+    assert (whole["what"], whole["removed"]) == ("rotate", []), "nothing left the primary folder"
+    [noted] = whole["locations"]
+    assert (noted["location"], noted["removed"]) == ("usb", list(result.locations[0].removed))
+    assert (noted["expire"], noted["keep"], noted["left"], noted["error"]) == (2, 6, "", None)
+    short = archives.with_settings(usb=SHORT)
+    assert not short.archive().locations[0].copied, "what its retention removed is not copied again"
+    assert not short.rotate().locations[0].removed
 
 
-def test_the_plan_lists_what_the_run_then_removes_with_copies_that_come_first(root: Path) -> None:
-    archives = Archives(root, settings={"retention_days": 30})
-    names = [archives.add(ago) for ago in range(1, DAYS)]
-    archives.archive()
-    newest = archives.add(0)
+def test_a_run_of_the_archive_removes_nothing(root: Path) -> None:
+    archives, names = filled(root)
+    archives.with_settings(usb=SHORT).archive()
+    assert stems(archives, "usb") == {name.stem for name in names}
+
+
+def test_the_plan_lists_what_the_rotation_then_removes(root: Path) -> None:
+    archives, names = filled(root)
     short = archives.with_settings(usb=SHORT)
     before = archives.copies("usb")
-    usb, far = archiving.plan_all(short.env)
-    assert isinstance(usb, LocationPlan)
-    assert isinstance(far, LocationPlan)
-    assert usb.rotation
-    assert [decision.name for decision in usb.copies.to_copy] == [newest.stem]
-    assert [decision.name for decision in usb.rotation.plan.expired] == [names[6].stem, names[5].stem]
-    assert usb.rotation.plan.expired[0].reasons[0].startswith("it is older than the window")
-    assert far.rotation is None, "it follows the primary folder"
+    [usb] = location_rotations.plan_locations(short.env)
+    assert usb.planned
+    assert [decision.name for decision in usb.planned.plan.expired] == [names[7].stem, names[6].stem]
+    assert usb.planned.plan.expired[0].reasons[0].startswith("it is older than the window")
+    assert len(usb.planned.plan.decisions) == DAYS, "what is kept has its reasons, too"
     assert archives.copies("usb") == before, "nothing is touched"
-    removed = short.archive().locations[0].removed
-    assert removed == [f"{decision.name}.dump" for decision in usb.rotation.plan.expired]
+    removed = short.rotate().locations[0].removed
+    assert list(removed) == [usb.planned.files[decision.name] for decision in usb.planned.plan.expired]
 
 
-def test_nothing_is_planned_for_a_read_only_location(root: Path) -> None:
-    archives, _ = filled(root)
-    archives.add(0)
+def test_nothing_is_planned_or_removed_in_a_read_only_location(root: Path) -> None:
+    archives, names = filled(root)
+    short = archives.with_settings(usb=SHORT)
     with disks.read_only(archives.folder("usb").path):
-        usb, _ = archiving.plan_all(archives.with_settings(usb=SHORT).env)
-    assert isinstance(usb, LocationPlan)
-    assert (usb.copies.to_copy, usb.rotation) == ((), None)
+        [planned] = location_rotations.plan_locations(short.env)
+        [done] = short.rotate().locations
+    for usb in (planned, done):
+        assert (usb.planned, usb.removed, usb.trouble) == (None, (), None)
+        assert usb.left == "it is read-only: others remove its copies"
+    assert stems(archives, "usb") == {name.stem for name in names}
+
+
+def test_a_location_that_is_away_stops_no_rotation_and_is_named(root: Path) -> None:
+    archives, names = filled(root)
+    short = archives.with_settings({"retention_days": 5}, usb=SHORT, far=SHORT)
+    (root / "usb").rename(root / "unmounted")
+    planned, _ = location_rotations.plan_locations(short.env)
+    done = short.rotate()
+    usb, far = done.locations
+    for outcome in (planned, usb):
+        assert outcome.trouble
+        assert (
+            outcome.left == outcome.trouble.message == f"The archive location usb ({root}/usb) is not there."
+        )
+        assert "Is its disk mounted" in str(outcome.trouble.hint)
+    assert (len(done.removed), len(far.removed)) == (2, 2)
+    *_, noted = journal_file.read_entries(archives.env.ctx.settings.state_dir)
+    assert noted["locations"][0]["error"]["message"] == usb.left
+    assert noted["result"] == "ok"
+    (root / "unmounted").rename(root / "usb")
+    assert len(short.rotate().locations[0].removed) == 2
+    assert stems(archives, "usb") == {name.stem for name in names[:6]}
+
+
+def test_a_location_where_copies_are_made_now_is_left(root: Path) -> None:
+    archives, names = filled(root)
+    short = archives.with_settings(usb=SHORT)
+    state_dir = archives.env.ctx.settings.state_dir
+    with locks.location_lock(state_dir, Environment.DEV, "usb", "archive", clock.now()):
+        [usb] = short.rotate().locations
+    assert isinstance(usb.trouble, Busy)
+    assert stems(archives, "usb") == {name.stem for name in names}
 
 
 def test_the_primary_folders_rotation_leaves_it_alone(root: Path) -> None:
@@ -96,7 +135,7 @@ def test_the_only_proven_copy_of_a_kept_backup_stays(root: Path) -> None:
         folder = archives.at(place).store.root()
         assert folder
         (folder / names[7].proof).unlink()
-    archives.with_settings(usb=SHORT).archive()
+    archives.with_settings(usb=SHORT).rotate()
     assert archives.state("usb", names[7]) is CopyState.GOOD
     assert archives.state("usb", names[6]) is CopyState.MISSING
 
@@ -104,7 +143,7 @@ def test_the_only_proven_copy_of_a_kept_backup_stays(root: Path) -> None:
 def test_a_copy_of_a_pinned_backup_stays(root: Path) -> None:
     archives, names = filled(root)
     pins.pin_on_request(archives.env, names[7].dump, "the auditors ask for it")
-    archives.with_settings(usb=SHORT).archive()
+    archives.with_settings(usb=SHORT).rotate()
     assert archives.state("usb", names[7]) is CopyState.GOOD
     assert archives.state("usb", names[6]) is CopyState.MISSING
 
@@ -112,12 +151,17 @@ def test_a_copy_of_a_pinned_backup_stays(root: Path) -> None:
 def test_far_more_than_a_normal_night_is_removed_only_when_confirmed(root: Path) -> None:
     archives, names = filled(root)
     shortest = archives.with_settings(usb={"retention_days": 1})
-    asked = shortest.archive()
-    assert (
-        "its rotation has to be confirmed: 6 of 8 backups would be removed at once" in asked.locations[0].left
-    )
+    [asked] = shortest.rotate().locations
+    assert "its rotation has to be confirmed: 6 of 8 backups would be removed at once" in asked.left
     assert stems(archives, "usb") == {name.stem for name in names}
-    assert len(shortest.archive(confirm="dev").locations[0].removed) == 6
+    for confirmed in ("", "prod"):
+        with pytest.raises(Refused) as refused:
+            location_rotations.require_confirmed(shortest.env, [asked], confirmed)
+        assert "This rotation of dev has to be confirmed for usb: 6 of 8" in refused.value.message
+        assert "make rotate CONFIRM=dev" in str(refused.value.hint)
+    [done] = shortest.rotate("dev").locations
+    location_rotations.require_confirmed(shortest.env, [done], "dev")
+    assert (len(done.removed), done.left) == (6, "")
     assert stems(archives, "usb") == {name.stem for name in names[:2]}
 
 
@@ -127,7 +171,7 @@ def test_a_bad_backup_there_does_not_move_the_window(root: Path) -> None:
     for name in names[:3]:
         flip_bit(archives.folder("usb").path / name.dump)
         (archives.folder("usb").path / name.proof).unlink()
-    archives.with_settings(usb=SHORT).archive()
+    archives.with_settings(usb=SHORT).rotate()
     assert archives.state("usb", names[7]) is CopyState.GOOD
 
 
@@ -136,10 +180,10 @@ def test_one_that_is_killed_is_finished_by_the_next(root: Path, where: str) -> N
     archives = Archives(root, locations={"usb": {}})
     names = [archives.add(ago) for ago in range(DAYS)]
     archives.archive()
-    killed(archives, "archive", where, **SHORT)
+    killed(archives, "rotate", where, **SHORT)
     for name in names[:6]:
         assert archives.state("usb", name) is CopyState.GOOD
-    archives.with_settings(usb=SHORT).archive()
+    archives.with_settings(usb=SHORT).rotate()
     assert stems(archives, "usb") == {name.stem for name in names[:6]}
     left = {file for file in archives.copies("usb") if names[6].stem in file or names[7].stem in file}
     assert not left, "nothing of what was removed is left"
