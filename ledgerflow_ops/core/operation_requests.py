@@ -19,11 +19,13 @@ ENVIRONMENT_FIELD_HELP = (
 """The page's description of the field `environment`."""
 
 
-FILE_FIELD_HELP = (
+OWN_FILE_HELP = (
     "A backup: its file's name as the asset catalog lists it, a day such as 2026-11-30 (the newest of that "
-    "day), latest, or latest-proven. LOCATION:name reads it from that archive location."
+    "day), latest, or latest-proven."
 )
-"""What the page says of a field that names a backup."""
+"""What the page says of a field that names a backup in the environment's own folder."""
+FILE_FIELD_HELP = f"{OWN_FILE_HELP} LOCATION:name reads it from that archive location."
+"""What the page says of a field that names a backup in any location."""
 CONFIRM_FIELD_HELP = "The environment's name once more, where the operation says that it asks for it."
 
 
@@ -50,7 +52,7 @@ class VerifyRequest(Request):
 
     verb = "verify"
     file: str | None = Field(
-        default=None, description=f"{FILE_FIELD_HELP} Without it the newest of the run's day."
+        default=None, description=f"{OWN_FILE_HELP} Without it the newest of the run's day."
     )
 
 
@@ -59,7 +61,17 @@ class DrillRequest(Request):
 
     verb = "drill"
     file: str | None = Field(
-        default=None, description=f"{FILE_FIELD_HELP} Without it the newest of the run's day."
+        default=None, description=f"{OWN_FILE_HELP} Without it the newest of the run's day."
+    )
+
+
+class ExamineRequest(Request):
+    """Which copy in an archive location to verify; with `drill`, to restore and compare as well."""
+
+    verb = "examine"
+    file: str = Field(description="LOCATION:NAME, where NAME is a file, a day, latest or latest-proven.")
+    drill: bool = Field(
+        default=False, description="Restore it into a throw-away server, too. Without it every byte is read."
     )
 
 

@@ -29,6 +29,7 @@ from ledgerflow_ops.defs.automation.schedules import (
 )
 from ledgerflow_ops.defs.automation.sensors import sensors
 from ledgerflow_ops.defs.descriptions import described
+from ledgerflow_ops.defs.jobs.examine_job import examine_jobs
 from ledgerflow_ops.defs.jobs.history_cleanup import history_job
 from ledgerflow_ops.defs.jobs.jobs import catalog_job, jobs, report_job
 from ledgerflow_ops.defs.jobs.restore_jobs import incident_asset, restore_jobs
@@ -76,7 +77,7 @@ def build_definitions(
             *(check(env) for env in envs for check in (fresh_check, history_check)),
         ],
         jobs=[
-            *(job for env in envs for job in (*own[env.environment], *restore_jobs(env))),
+            *(job for env in envs for job in (*own[env.environment], *restore_jobs(env), *examine_jobs(env))),
             catalog,
             report_job(),
             history,

@@ -8,6 +8,7 @@ from ledgerflow_ops.core.operation_requests import (
     ArchiveRequest,
     BackupRequest,
     DrillRequest,
+    ExamineRequest,
     RecoverRequest,
     Request,
     RestoreRequest,
@@ -29,6 +30,10 @@ class VerifyConfig(VerifyRequest, dg.Config):
 
 class DrillConfig(DrillRequest, dg.Config):
     """Which backup of the day to drill; by default this run's own, else the newest of the day."""
+
+
+class ExamineConfig(ExamineRequest, dg.Config):
+    """Which copy in an archive location to examine; with `drill` it is restored as well."""
 
 
 class ArchiveConfig(ArchiveRequest, dg.Config):

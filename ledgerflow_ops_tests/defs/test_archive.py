@@ -149,5 +149,5 @@ def test_without_locations_nothing_is_added(bench: Bench) -> None:
 
     (plain, jobs), (more, more_jobs) = names(), names(locations=locations(bench))
     assert more - plain == {"dev/archive"}
-    assert more_jobs - jobs == {"dev_archive"}
+    assert more_jobs - jobs == {"dev_archive", "dev_examine"}
     assert plain <= more

@@ -10,6 +10,7 @@ from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.operation_requests import (
     BackupRequest,
     DrillRequest,
+    ExamineRequest,
     RecoverRequest,
     Request,
     RestoreRequest,
@@ -41,6 +42,7 @@ REQUESTS: list[tuple[Request, Any]] = [
     (BackupRequest(file="mine.dump", full_seal=True), configs.DumpConfig),
     (VerifyRequest(file="mine.dump"), configs.VerifyConfig),
     (DrillRequest(file="mine.dump"), configs.DrillConfig),
+    (ExamineRequest(file="usb:latest", drill=True), configs.ExamineConfig),
     (RotateRequest(carry_out=True, environment=Environment.PROD, confirm=""), configs.RotationConfig),
     (RestoreRequest(environment="prod", file="latest", from_env="dev", force=True), configs.RestoreConfig),
     (RollbackRequest(environment="prod", force=True), configs.RollbackConfig),
@@ -59,7 +61,8 @@ def test_run_configs_that_were_saved_are_valid(root: Path) -> None:
 
 @pytest.mark.parametrize(("request_", "kind"), REQUESTS)
 def test_a_request_arrives_at_its_step_as_it_was_built(root: Path, request_: Request, kind: Any) -> None:
-    env = builders.env(root, None, environment=Environment.PROD)
+    location = {"name": "usb", "kind": "folder", "url": str(root)}
+    env = builders.env(root, None, environment=Environment.PROD, locations=[location])
     definitions = build_definitions(env.ctx.settings)
     config = run_config(env, request_)
     assert dg.validate_run_config(definitions.resolve_job_def(f"prod_{request_.verb}"), config)

@@ -10,6 +10,7 @@ from ledgerflow_ops.core.checks import merged
 from ledgerflow_ops.core.operation_requests import BackupRequest
 from ledgerflow_ops.defs.assets import metadata
 from ledgerflow_ops.defs.assets.partitions import partitioned_check
+from ledgerflow_ops.defs.jobs.examine_job import backup_in_folder
 from ledgerflow_ops.defs.names import DATABASE, DRILL, DRILL_CHECKS, DUMP, asset_key
 from ledgerflow_ops.defs.run_config import DrillConfig, DumpConfig
 from ledgerflow_ops.defs.runs import partition_states
@@ -101,7 +102,6 @@ def drill_asset(
         output_required=False,
     )
     def drill_(context: dg.AssetExecutionContext, config: DrillConfig) -> Iterator[object]:
-        from ledgerflow_ops.operations import catalog
         from ledgerflow_ops.operations.verification import drill
 
         run_env = env_for_run(env, context)
@@ -109,7 +109,7 @@ def drill_asset(
             env.environment, timing.retry_request(context.op_execution_context.retry_number)
         ):
             name = (
-                catalog.find(run_env, config.file)
+                backup_in_folder(run_env, config.file)
                 if config.file
                 else backup_of_run(run_env, context, asset_key(env, DUMP))
             )

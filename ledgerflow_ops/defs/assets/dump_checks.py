@@ -9,6 +9,7 @@ from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.checks import Check, first_fatal, merged
 from ledgerflow_ops.defs.assets import metadata
 from ledgerflow_ops.defs.assets.partitions import partitioned_check
+from ledgerflow_ops.defs.jobs.examine_job import backup_in_folder
 from ledgerflow_ops.defs.names import (
     DATABASE,
     DUMP,
@@ -75,13 +76,12 @@ def dump_checks(env: EnvironmentContext, days: dg.PartitionsDefinition) -> dg.As
         pool=str(env.environment),
     )
     def checks(context: dg.AssetCheckExecutionContext, config: VerifyConfig) -> Iterator[dg.AssetCheckResult]:
-        from ledgerflow_ops.operations import catalog
         from ledgerflow_ops.operations.verification import verify
 
         run_env = env_for_run(env, context)
         with failures_on_record(env.environment):
             name = (
-                catalog.find(run_env, config.file)
+                backup_in_folder(run_env, config.file)
                 if config.file
                 else backup_of_run(run_env, context, dump_key)
             )

@@ -32,18 +32,18 @@ def incident_asset(env: EnvironmentContext) -> dg.AssetSpec:
 def restore_jobs(env: EnvironmentContext) -> list[dg.JobDefinition]:
     """The environment's jobs that change its database. No schedule or sensor starts them."""
     return [
-        _job(
+        op_job(
             job_name(env, "restore"),
             _restore_op(env),
             "Restore a backup into the environment's database. Choose it as the partition, or type its file.",
             config_of_choice(env),
         ),
-        _job(
+        op_job(
             job_name(env, "rollback"),
             _rollback_op(env),
             "Swap back the previous database, which a restore has kept.",
         ),
-        _job(
+        op_job(
             job_name(env, "recover"),
             _recover_op(env),
             "After a loss: restore the newest backup that can be proven.",
@@ -51,9 +51,10 @@ def restore_jobs(env: EnvironmentContext) -> list[dg.JobDefinition]:
     ]
 
 
-def _job(
+def op_job(
     name: str, op: dg.OpDefinition, text: str, config: "dg.PartitionedConfig[Any] | None" = None
 ) -> dg.JobDefinition:
+    """A job of one op, which materializes no partition."""
     return dg.GraphDefinition(name, node_defs=[op]).to_job(
         name=name, description=text, owners=OWNERS, config=config, executor_def=dg.in_process_executor
     )
