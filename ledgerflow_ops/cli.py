@@ -17,13 +17,20 @@ _MESSAGE, _HINT = "Interrupted.", "Nothing had begun. Run it again."
 
 
 def main() -> None:
-    """Run the command line and exit with its exit code."""
+    """Run the command line and exit with its exit code.
+
+    An interpreter that ends looks through all objects once more, to collect what is garbage. For those of
+    dagster that took a quarter of the CPU of a backup; frozen ones are left to the end of the process.
+    """
     gc.set_threshold(_GC_THRESHOLD)
     try:
         from ledgerflow_ops.commands.program import program
     except KeyboardInterrupt:
         sys.exit(_interrupted())
-    program()
+    try:
+        program()
+    finally:
+        gc.freeze()
 
 
 def _interrupted() -> int:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -505,6 +506,24 @@ def test_who_interrupts_before_it_has_begun_is_answered_as_well(root: Path) -> N
     assert said.json["error"]["message"] == "Interrupted."
     assert (said.json["environment"], said.json["exit_code"]) == ("dev", 1)
     assert not Shell(root).backups.exists()
+
+
+_AT_THE_END = """
+import atexit, gc, sys
+from ledgerflow_ops.cli import main
+sys.argv = ["ledgerflow", *sys.argv[1:]]
+atexit.register(lambda: print("frozen", gc.get_freeze_count() > 0))
+main()
+"""
+
+
+@pytest.mark.parametrize(("options", "code"), [(["--version"], 0), (["status"], 2)])
+def test_the_interpreter_ends_without_looking_through_all_objects(
+    root: Path, options: list[str], code: int
+) -> None:
+    """Which took a third as long as a whole backup, however the command ends."""
+    ended = Shell(root, {"LEDGER_ENV": "nonsense"}).run([sys.executable, "-c", _AT_THE_END, *options])
+    assert (ended.code, ended.out.splitlines()[-1]) == (code, "frozen True")
 
 
 class TestIdentity:
