@@ -52,7 +52,8 @@ BELOW: dict[str, set[str]] = {
 
 WAITING = {
     "adapters/system/clock.py": "times phases and paces reports",
-    "adapters/cluster/cluster.py": "waits for a server to come up or go down",
+    "adapters/cluster/cluster.py": "waits for a server to go down",
+    "adapters/cluster/server_start.py": "waits for a server to come up",
     "adapters/services/notifications.py": "waits for channels to take a message, for so long and no longer",
     "console.py": "paces the progress bar",
     "progress_display.py": "measures the rate of the work",

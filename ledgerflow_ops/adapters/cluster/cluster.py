@@ -16,6 +16,7 @@ from typing import IO
 
 import psutil
 
+from ledgerflow_ops.adapters.cluster.server_start import POLL, start_server
 from ledgerflow_ops.adapters.programs.client_tools import Tools
 from ledgerflow_ops.adapters.system import process
 from ledgerflow_ops.adapters.system.process import Account
@@ -25,7 +26,6 @@ from ledgerflow_ops.core.hints import Hint, make
 
 _START_TIMEOUT = 60
 _LOG_LINES = 20
-_POLL = 0.005
 _NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT)
 
 
@@ -70,7 +70,7 @@ class Cluster:
             with configuration.open("a") as file:
                 file.write(include)
         try:
-            self._run("pg_ctl", "-D", self.data, "-l", self.log, "-w", "-t", _START_TIMEOUT, "-s", "start")
+            start_server(self.tools, self.data, self.log, self.account, _START_TIMEOUT)
         except LedgerError as error:
             raise LedgerError(f"{error.message}\n{self.last_log_lines()}", hint=error.hint) from None
 
@@ -155,8 +155,8 @@ def wait_for_end(process: psutil.Process, timeout: float) -> bool:
         while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
             if waited >= timeout:
                 return False
-            time.sleep(_POLL)
-            waited += _POLL
+            time.sleep(POLL)
+            waited += POLL
     return True
 
 
