@@ -36,10 +36,11 @@ from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClassData, deserialize_value, serialize_value
 from dagster_postgres import DagsterPostgresStorage
 from dagster_postgres.run_storage import PostgresRunStorage
-from dagster_postgres.utils import create_pg_engine, retry_pg_connection_fn
+from dagster_postgres.utils import retry_pg_connection_fn
 from sqlalchemy.engine import Connection
 
 from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.defs.connection_pool import pooled_engine
 from ledgerflow_ops.defs.names import archive_pool
 from ledgerflow_ops.defs.newest_day_storage import NewestDayEventLog
 
@@ -174,23 +175,6 @@ class LedgerEventLog(NewestDayEventLog):
             self.delete_events(run_id)
 
 
-_ENGINES: dict[str, db.Engine] = {}
-_POOL: dict[str, Any] = {"pool_size": 2, "max_overflow": 20, "pool_recycle": 3600, "pool_pre_ping": True}
-"""The connections that a process keeps open, how many more it may open, and the seconds after which one is
-replaced. Each is tested before use, because the server may have restarted."""
-
-
-def _engine(postgres_url: str) -> db.Engine:
-    """This process's connection pool for the storage at that address.
-
-    Dagster would open a connection for each query: about 300 in an idle minute of the daemon, each of which
-    starts a server process.
-    """
-    if postgres_url not in _ENGINES:
-        _ENGINES[postgres_url] = create_pg_engine(postgres_url, isolation_level="AUTOCOMMIT", **_POOL)
-    return _ENGINES[postgres_url]
-
-
 _MAIN_TABLES = {"runs", "instance_info", "event_logs", "jobs"}
 """The tables by which Dagster's storages decide whether to create theirs."""
 
@@ -199,7 +183,7 @@ def _lacks_tables(postgres_url: str) -> bool:
     """Whether Dagster's tables are missing. Each of its three storages would open two connections to see."""
 
     def inspect_tables() -> bool:
-        names = retry_pg_connection_fn(lambda: db.inspect(_engine(postgres_url)).get_table_names())
+        names = retry_pg_connection_fn(lambda: db.inspect(pooled_engine(postgres_url)).get_table_names())
         return set(names) >= _MAIN_TABLES
 
     return not _is_present(inspect_tables, postgres_url, "all tables")
@@ -226,7 +210,7 @@ class LedgerStorage(DagsterPostgresStorage):
         self._run_storage = LedgerRunStorage(postgres_url, False, token_provider=token_provider)
         self._ledger_events = LedgerEventLog(postgres_url, False, token_provider=token_provider)
         if token_provider is None:
-            engine = _engine(postgres_url)
+            engine = pooled_engine(postgres_url)
             for part in (self._run_storage, self._schedule_storage, self._ledger_events):
                 part._engine = engine  # noqa: SLF001
 
