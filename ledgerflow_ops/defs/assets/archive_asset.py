@@ -90,7 +90,7 @@ def _record_on_its_day(
     context: dg.AssetExecutionContext, env: EnvironmentContext, result: "ArchiveResult", name: "BackupName"
 ) -> None:
     day = result.day_of(name)
-    if day is None or not partition_states.is_partitions_backup(env, name, day):
+    if day is None or partition_states.days_that_show(env, name, day) is None:
         return
     key, checks = asset_key(env, ARCHIVE), result.checks(name)
     for check in checks:

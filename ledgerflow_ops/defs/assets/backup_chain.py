@@ -117,13 +117,13 @@ def drill_asset(
         failed = examination.bad
         checks = merged(examination.checks)
         day = date.fromisoformat(context.partition_key)
-        shown = partition_states.is_partitions_backup(run_env, name, day)
+        shown_in = partition_states.days_that_show(run_env, name, day)
         if failed:
-            if shown:
+            if shown_in is not None:
                 partition_states.record_bad(context, run_env, day)
             checks += metadata.unreached_checks(DRILL_CHECKS, checks, failed.message)
-        elif shown:
-            partition_states.record_good(context, run_env, name, day)
+        elif shown_in is not None:
+            partition_states.record_good(context, run_env, name, day, shown_in)
         for check in checks:
             if check.name in DRILL_CHECKS:
                 yield metadata.check_result(check, drill_key, name.dump)

@@ -58,14 +58,15 @@ def _record_on_its_day(
     """
     manifest, drill_key = examination.manifest, asset_key(env, DRILL)
     day = manifest.backup_day if manifest else None
-    if day is None or not partition_states.is_partitions_backup(env, examination.name, day):
+    days = partition_states.days_that_show(env, examination.name, day) if day else None
+    if day is None or days is None:
         return
     checks = merged(examination.checks)
     if bad := examination.bad:
         partition_states.record_bad(context, env, day)
         checks += metadata.unreached_checks(DRILL_CHECKS, checks, bad.message)
     else:
-        partition_states.record_good(context, env, examination.name, day)
+        partition_states.record_good(context, env, examination.name, day, days)
         facts = metadata.examination_metadata(examination)
         context.log_event(dg.AssetMaterialization(drill_key, partition=day.isoformat(), metadata=facts))
     for check in checks:

@@ -104,13 +104,14 @@ def _show_on_its_day(
     if not context.has_partition_key:
         return
     day = date.fromisoformat(context.partition_key)
-    if not partition_states.is_partitions_backup(env, name, day):
+    days = partition_states.days_that_show(env, name, day)
+    if days is None:
         return
     if bad:
         partition_states.record_bad(context, env, day)
         partition_states.record_drill_not_judged(context, env, name, day, bad)
     else:
-        partition_states.record_good(context, env, name, day)
+        partition_states.record_good(context, env, name, day, days)
 
 
 def _selected(

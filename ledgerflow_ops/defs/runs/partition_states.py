@@ -20,11 +20,14 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 Context = dg.AssetExecutionContext | dg.AssetCheckExecutionContext
 
 
-def is_partitions_backup(env: EnvironmentContext, name: BackupName, day: date) -> bool:
-    """Whether the partitions of `day` show this backup: the day has a partition, and no newer backup."""
+def days_that_show(
+    env: EnvironmentContext, name: BackupName, day: date
+) -> dg.DailyPartitionsDefinition | None:
+    """The backup days, if the partitions of `day` show this backup: it is the day's newest. Else None."""
     listed = summaries.list_dumps(env)
     days = backup_days(env, [dump.summary for dump in listed if dump.summary])
-    return days.has_partition_key(day.isoformat()) and newest_of_day(env, day, listed) == name
+    shows = days.has_partition_key(day.isoformat()) and newest_of_day(env, day, listed) == name
+    return days if shows else None
 
 
 def record_bad(context: Context, env: EnvironmentContext, day: date) -> None:
@@ -71,11 +74,20 @@ def record_drill_not_judged(
         context.instance.report_runless_asset_event(_evaluation(key, check, day, name))
 
 
-def record_good(context: Context, env: EnvironmentContext, name: BackupName, day: date) -> None:
-    """Make the day's partition of the dump green again if it is red: its backup passed an examination."""
+def record_good(
+    context: Context,
+    env: EnvironmentContext,
+    name: BackupName,
+    day: date,
+    days: dg.DailyPartitionsDefinition,
+) -> None:
+    """Make the day's partition of the dump green again if it is red: its backup passed an examination.
+
+    `days` are the backup days, of which `day` is one.
+    """
     from ledgerflow_ops.operations import catalog
 
-    key, partition, days = asset_key(env, DUMP), day.isoformat(), backup_days(env)
+    key, partition = asset_key(env, DUMP), day.isoformat()
     statuses = context.instance.get_status_by_partition(key, [partition], days) or {}
     status, manifest = statuses.get(partition), catalog.read_manifest(env, name)
     if manifest and status and status.value == "FAILED":
