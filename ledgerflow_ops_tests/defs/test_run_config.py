@@ -61,7 +61,7 @@ def test_run_configs_that_were_saved_are_valid(root: Path) -> None:
 
 @pytest.mark.parametrize(("request_", "kind"), REQUESTS)
 def test_a_request_arrives_at_its_step_as_it_was_built(root: Path, request_: Request, kind: Any) -> None:
-    location = {"name": "usb", "kind": "folder", "url": str(root)}
+    location = {"name": "usb", "kind": "folder", "url": str(root / "usb")}
     env = builders.env(root, None, environment=Environment.PROD, locations=[location])
     definitions = build_definitions(env.ctx.settings)
     config = run_config(env, request_)
