@@ -26,6 +26,12 @@ def temporary_database(
         drop_database.drop_database(server, name)
 
 
+def fill_small(database: Database) -> None:
+    """Put into a new database the least that the sample's data rules query."""
+    with database.connect() as connection:
+        connection.execute(resources.files("ledgerflow_ops_tests").joinpath("small.sql").read_bytes())
+
+
 @contextmanager
 def temporary_roles(server: Database, *names: str) -> Iterator[None]:
     """New roles in the cluster, dropped afterwards; what they own must be dropped before."""

@@ -20,7 +20,8 @@ from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.fakes.sandboxes import Sandbox
 
 _PROGRAM = Path(sys.executable).parent / "ledgerflow"
-_PATIENCE = 120
+PATIENCE = 120
+"""Seconds. On a busy machine the first command, which makes Dagster's tables, takes more than a minute."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class Finished:
 def ended(child: subprocess.Popen[str]) -> Finished:
     """Wait for a command to end; one that does not is killed, and the test fails."""
     try:
-        out, errors = child.communicate(timeout=_PATIENCE)
+        out, errors = child.communicate(timeout=PATIENCE)
     except subprocess.TimeoutExpired:
         child.kill()
         raise

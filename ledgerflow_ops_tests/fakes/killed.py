@@ -11,14 +11,17 @@ the process kills itself, as the system would when memory runs out: nothing is c
 killed ends with exit code 0.
 """
 
+import gc
+import json
 import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.adapters.system import clock
@@ -138,5 +141,38 @@ def adopt_newest(env: EnvironmentContext, at: EnvironmentContext) -> None:
     adoption.adopt_copy(env, at, catalog.newest_first(at)[0])
 
 
+def serve() -> None:
+    """Answer each request with the exit code of the fork that has carried it out."""
+    import psycopg  # noqa: F401 - so that no fork has to load it
+    import pyrage  # noqa: F401 - as well
+
+    gc.freeze()
+    for line in sys.stdin:
+        fork = os.fork()
+        if not fork:
+            _carry_out(json.loads(line))
+        print(os.waitstatus_to_exitcode(os.waitpid(fork, 0)[1]), flush=True)
+
+
+def _carry_out(request: dict[str, Any]) -> NoReturn:
+    """Run `main` as if this process had been started with the request's environment."""
+    code = 1
+    try:
+        for descriptor, file in enumerate((os.devnull, request["output"], request["output"])):
+            os.dup2(os.open(file, os.O_RDWR), descriptor)
+        os.environ.clear()
+        os.environ.update(request["environ"])
+        main(*request["words"])
+        code = 0
+    except BaseException:  # noqa: BLE001 - the test shows it
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        os._exit(code)
+
+
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    if sys.argv[1:] == ["--serve"]:
+        serve()
+    else:
+        main(*sys.argv[1:])

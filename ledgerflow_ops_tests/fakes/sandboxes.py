@@ -174,8 +174,15 @@ def temporary_folder(above: Path) -> Iterator[Path]:
     """A new folder below `above`, removed afterwards; AssertionError if a process still works in it."""
     path = above / secrets.token_hex(4)
     path.mkdir(mode=0o711)
-    try:
+    with removed_afterwards(path):
         yield path
+
+
+@contextmanager
+def removed_afterwards(path: Path) -> Iterator[None]:
+    """Remove a folder afterwards; AssertionError if a process still works in it."""
+    try:
+        yield
     finally:
         processes = processes_in(path)
         for process in processes:
@@ -189,7 +196,7 @@ def sample_copy(embedded: EmbeddedPostgres) -> Iterator[Database]:
     """A fresh copy of the sample database in the session's server."""
     sample = embedded.sample(Environment.TEST)
     server, name = sample.named("postgres"), f"books_{secrets.token_hex(4)}"
-    statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+    statement = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY")  # half the time of WAL_LOG
     with server.connect() as connection:
         connection.execute(
             statement.format(sql.Identifier(name), sql.Identifier(sample.parameters["dbname"]))

@@ -3,6 +3,7 @@
 The field is for tests that change live databases.
 """
 
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from ledgerflow_ops.adapters.programs import client_tools
 from ledgerflow_ops_tests.fakes import sandboxes, servers, targets
 from ledgerflow_ops_tests.fakes.sandboxes import Sandbox
 from ledgerflow_ops_tests.fakes.servers import Server
-from ledgerflow_ops_tests.fakes.targets import RestoreTarget
+from ledgerflow_ops_tests.fakes.targets import ReadyTarget, RestoreTarget
 
 _SETTINGS = {"max_prepared_transactions": "2"}
 
@@ -33,7 +34,15 @@ def server(session_root: Path) -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def ready(session_root: Path, server: Server) -> Iterator[ReadyTarget]:
+    """What `field` is copied from, made once for a module: its backup and the proof take a second."""
+    root, database = session_root / f"field_{secrets.token_hex(4)}", server.copy_of_books(targets.new_name())
+    with targets.ready_target(root, database, server) as ready:
+        yield ready
+
+
 @pytest.fixture
-def field(root: Path, server: Server) -> Iterator[RestoreTarget]:
-    with targets.restore_target(root, server) as field:
+def field(ready: ReadyTarget) -> Iterator[RestoreTarget]:
+    with ready.copy() as field:
         yield field

@@ -2,9 +2,6 @@
 
 import os
 import shutil
-import signal
-import subprocess
-import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,10 +14,9 @@ from ledgerflow_ops.operations.cleanup import leftover_report
 from ledgerflow_ops.operations.monitoring import drift_detection
 from ledgerflow_ops.operations.restore import recover
 from ledgerflow_ops.operations.retention import pins, quarantine, rotate
-from ledgerflow_ops.places import PROJECT
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.builders import NOON, backup_folder_of
-from ledgerflow_ops_tests.fakes import age_keys, sandboxes, targets
+from ledgerflow_ops_tests.fakes import age_keys, killing, sandboxes, targets
 from ledgerflow_ops_tests.fakes.age_keys import Key
 from ledgerflow_ops_tests.fakes.backup_folder import BackupFolder
 from ledgerflow_ops_tests.fakes.sandboxes import Sandbox
@@ -95,12 +91,8 @@ def test_a_kill_leaves_no_plain_text_and_the_next_backup_is_proven(
     ground = sandbox.with_files()
     if what == "drill":
         sandboxes.take_backup(ground.env())
-    words = [sys.executable, "-m", "ledgerflow_ops_tests.fakes.killed", what, where, str(ground.root)]
-    words += [builders.database_url(ground.database), str(ground.root / "media")]
-    finished = subprocess.run(
-        words, cwd=PROJECT, env=os.environ, capture_output=True, timeout=120, check=False
-    )
-    assert finished.returncode == -signal.SIGKILL, finished.stderr
+    url, media = builders.database_url(ground.database), str(ground.root / "media")
+    killing.kill_at(what, where, ground.root, url, media)
     assert len(ground.entries()) == left
     env = ground.env()
     checks = leftover_report.leftover_checks(env.ctx, [env])

@@ -1,9 +1,5 @@
 """Backups that are encrypted anew for other recipients: the same plain bytes, and nothing lost on the way."""
 
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -31,10 +27,9 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.history import audit, history_files
 from ledgerflow_ops.operations.retention import pins, rotate
 from ledgerflow_ops.operations.verification import drill
-from ledgerflow_ops.places import PROJECT
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.e2e.commands import Shell, flip_bit
-from ledgerflow_ops_tests.fakes import age_keys, sandboxes
+from ledgerflow_ops_tests.fakes import age_keys, killing, sandboxes
 from ledgerflow_ops_tests.fakes.age_keys import Key
 from ledgerflow_ops_tests.fakes.backup_folder import BackupFolder
 from ledgerflow_ops_tests.fakes.sandboxes import ActionAtStep, Sandbox
@@ -340,16 +335,8 @@ class TestBadInput:
 
 def killed(rekeyed: Rekeyed, where: str) -> None:
     """A rekey in a process of its own, killed at that step."""
-    words = ["rekey", where, str(rekeyed.root), NOWHERE, rekeyed.new.recipient, str(rekeyed.both)]
-    finished = subprocess.run(
-        [sys.executable, "-m", "ledgerflow_ops_tests.fakes.killed", *words],
-        cwd=PROJECT,
-        env=dict(os.environ),
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
-    assert finished.returncode == -signal.SIGKILL, f"no fault at {where!r}:\n{finished.stderr!r}"
+    recipient, identities = rekeyed.new.recipient, str(rekeyed.both)
+    killing.kill_at("rekey", where, rekeyed.root, NOWHERE, recipient, identities)
 
 
 @pytest.mark.parametrize(

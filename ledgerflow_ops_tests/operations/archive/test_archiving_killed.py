@@ -1,10 +1,6 @@
 """SIGKILL at every step of a copy: no incomplete copy is called good, and the next run completes it."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +9,7 @@ from ledgerflow_ops.core.archive.copies import CopyState
 from ledgerflow_ops.core.catalog.naming import PARTIAL
 from ledgerflow_ops.core.progress import ARCHIVE_STEPS, Step
 from ledgerflow_ops.operations import catalog
-from ledgerflow_ops.places import PROJECT
+from ledgerflow_ops_tests.fakes import killing
 from ledgerflow_ops_tests.operations.archive.archives import Archives
 
 NOWHERE = "postgresql://nobody@127.0.0.1:1/none"
@@ -31,15 +27,7 @@ WHERE = [
 def killed(archives: Archives, what: str, where: str, **usb: int) -> None:
     """The operation in a process of its own, killed at that step. `usb` are the location's settings."""
     listed = [{"name": "usb", "kind": "folder", "url": str(archives.root / "usb"), **usb}]
-    finished = subprocess.run(
-        [sys.executable, "-m", "ledgerflow_ops_tests.fakes.killed", what, where, str(archives.root), NOWHERE],
-        cwd=PROJECT,
-        env={**os.environ, "LEDGER_LOCATIONS": json.dumps(listed)},
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
-    assert finished.returncode == -signal.SIGKILL, f"no fault at {where!r}:\n{finished.stderr!r}"
+    killing.kill_at(what, where, archives.root, NOWHERE, LEDGER_LOCATIONS=json.dumps(listed))
 
 
 @pytest.mark.parametrize("where", WHERE)

@@ -1,10 +1,6 @@
 """SIGKILL during an adoption: the next operation removes its leftovers, and no other files."""
 
-import os
 import shutil
-import signal
-import subprocess
-import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,10 +11,9 @@ from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.backfill import adoption
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.history import audit
-from ledgerflow_ops.places import PROJECT
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.builders import NOON, Recorder, backup_folder_of
-from ledgerflow_ops_tests.fakes import backup_tables
+from ledgerflow_ops_tests.fakes import backup_tables, killing
 
 _NO_DATABASE = "postgresql://nobody@127.0.0.1:1/none"
 _LEFT = {".dump": [".dump.partial"], ".globals.sql": [".dump", ".globals.sql.partial"]}
@@ -36,23 +31,7 @@ def test_the_next_operation_sweeps_what_it_left_and_keeps_a_strangers(root: Path
     env = builders.env(root, now=lambda: NOON, reporter=recorder)
     manifest = backup_tables.add_backup(away, NOON - timedelta(days=1))
     name = BackupName.of(manifest.dump.file)
-    finished = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "ledgerflow_ops_tests.fakes.killed",
-            "adopt",
-            f"naming {ending}",
-            root,
-            _NO_DATABASE,
-        ],
-        cwd=PROJECT,
-        env=os.environ,
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
-    assert finished.returncode == -signal.SIGKILL, f"the fault never fired:\n{finished.stderr!r}"
+    killing.kill_at("adopt", f"naming {ending}", root, _NO_DATABASE)
     left = [f"{name.stem}{one}" for one in _LEFT[ending]]
     record = f".{name.stem}.making.json"
     assert files_of(env) == {*left, record}

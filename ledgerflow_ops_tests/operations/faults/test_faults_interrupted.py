@@ -12,6 +12,7 @@ from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.progress import BACKUP_STEPS, DRILL_STEPS, Step
 from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.operations.verification import drill
+from ledgerflow_ops_tests import databases
 from ledgerflow_ops_tests.fakes import commands, programs, sandboxes
 from ledgerflow_ops_tests.fakes.commands import Commands
 from ledgerflow_ops_tests.fakes.sandboxes import ActionAtStep, Sandbox
@@ -19,7 +20,11 @@ from ledgerflow_ops_tests.fakes.sandboxes import ActionAtStep, Sandbox
 
 @pytest.fixture(scope="module")
 def sandbox(session_root: Path, embedded: EmbeddedPostgres) -> Iterator[Sandbox]:
-    with sandboxes.temporary_folder(session_root) as root, sandboxes.sample_copy(embedded) as database:
+    with (
+        sandboxes.temporary_folder(session_root) as root,
+        databases.temporary_database(embedded.start()) as database,
+    ):
+        databases.fill_small(database)
         sandbox = Sandbox(root, database).with_files()
         sandboxes.prove_backup(sandbox.env(), sandboxes.take_backup(sandbox.env()))
         yield sandbox
@@ -76,7 +81,8 @@ def test_the_command_ends_at_once_when_it_is_asked_to(
     sandbox, mark = terminal.sandbox, root.name
     files, states = sandbox.files(), sandbox.states()
     child = terminal.start("backup", LEDGER_TOOLS_DIR=str(tools_dir), FAULT_MARK=mark)
-    assert sandboxes.wait_until(hanging.exists), "the fault never fired"
+    sandboxes.wait_until(lambda: hanging.exists() or child.poll() is not None, commands.PATIENCE)
+    assert hanging.exists(), "the fault never fired"
     keys = sandbox.drill_keys()
     os.kill(child.pid, number)
     finished = commands.ended(child)

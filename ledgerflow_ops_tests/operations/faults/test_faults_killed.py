@@ -1,10 +1,6 @@
 """SIGKILL at every step of a backup and a drill: no backup is lost, no report is wrong, nothing stays."""
 
-import os
 import secrets
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -41,10 +37,9 @@ from ledgerflow_ops.operations.restore import restore
 from ledgerflow_ops.operations.retention import rotate
 from ledgerflow_ops.operations.servers import web_servers
 from ledgerflow_ops.operations.verification import verify
-from ledgerflow_ops.places import PROJECT
-from ledgerflow_ops_tests import builders
+from ledgerflow_ops_tests import builders, databases
 from ledgerflow_ops_tests.builders import Recorder, backup_folder_of
-from ledgerflow_ops_tests.fakes import sandboxes
+from ledgerflow_ops_tests.fakes import killing, sandboxes
 from ledgerflow_ops_tests.fakes.sandboxes import Sandbox
 
 # What the catalog says of a dump whose backup was killed when this step was announced. Before the dump
@@ -55,13 +50,20 @@ _LEFT_BY = {
     **{str(step): "written" for step in (Step.READ_BACK, Step.RECORD)},
 }
 _WITH_A_PARTIAL = {Step.FINISH, Step.SYNC, Step.RENAME, Step.KEEP, "1 bytes", "150000 bytes"}
+_NOISE = "CREATE TABLE noise AS SELECT sha512(n::text::bytea) AS bytes FROM generate_series(1, 4000) AS n"
+"""256 KB that cannot be compressed: a backup is killed in the middle of its dump."""
 _MOMENTS = ("100 ms", "500 ms", "900 ms")
 
 
 @pytest.fixture(scope="module")
 def sandbox(session_root: Path, embedded: EmbeddedPostgres) -> Iterator[Sandbox]:
     """One ground for the whole module: every killed run finds what those before it have left."""
-    with sandboxes.temporary_folder(session_root) as root, sandboxes.sample_copy(embedded) as database:
+    with (
+        sandboxes.temporary_folder(session_root) as root,
+        databases.temporary_database(embedded.start()) as database,
+    ):
+        databases.fill_small(database)
+        databases.run_statements(database, _NOISE)
         sandbox = Sandbox(root, database).with_files()
         env = sandbox.env()
         sandboxes.prove_backup(env, sandboxes.take_backup(env))
@@ -72,16 +74,8 @@ def _kill(sandbox: Sandbox, what: str, where: str) -> str:
     """Run it until it dies there; the mark that everything it started bears. A fault must fire."""
     time.sleep(1)  # names go to the second, and a killed run may leave its own behind
     mark = secrets.token_hex(8)
-    where_it_works = [str(sandbox.root), builders.database_url(sandbox.database), str(sandbox.root / "media")]
-    finished = subprocess.run(
-        [sys.executable, "-m", "ledgerflow_ops_tests.fakes.killed", what, where, *where_it_works],
-        cwd=PROJECT,
-        env={**os.environ, "FAULT_MARK": mark},
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
-    assert finished.returncode == -signal.SIGKILL, f"the fault at {where!r} never fired:\n{finished.stderr!r}"
+    url, media = builders.database_url(sandbox.database), str(sandbox.root / "media")
+    killing.kill_at(what, where, sandbox.root, url, media, FAULT_MARK=mark)
     return mark
 
 
@@ -208,7 +202,9 @@ def test_a_drill_killed_at_any_step_proves_nothing_and_the_next_one_cleans_up(
     assert sandbox.traces(keys) == []
     assert audit.audit(sandbox.env()).faults == ()
     with sandbox.database.connect() as connection:  # the server that the backups come from is unharmed
-        assert connection.execute("SELECT count(*) > 0 FROM public.auth_user").fetchone() == (True,)
+        assert connection.execute("SELECT count(*) > 0 FROM public.profiles_transaction").fetchone() == (
+            True,
+        )
 
 
 def test_drills_killed_at_any_moment_of_their_servers_start_leave_nothing_once_another_has_run(

@@ -2,9 +2,6 @@
 
 import os
 import shutil
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -18,10 +15,9 @@ from ledgerflow_ops.core.errors import BadBackup, LedgerError, Refused
 from ledgerflow_ops.core.progress import FILES_STEPS, Step
 from ledgerflow_ops.core.restore.file_swap import SwapPhase
 from ledgerflow_ops.operations.files import files_pairing, files_plan, files_restore
-from ledgerflow_ops.places import PROJECT
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.builders import NOON, Recorder, backup_folder_of
-from ledgerflow_ops_tests.fakes import disks, sandboxes
+from ledgerflow_ops_tests.fakes import disks, killing, sandboxes
 from ledgerflow_ops_tests.fakes.killed import RESTORE, put_in_place, take_back
 from ledgerflow_ops_tests.fakes.sandboxes import ActionAtStep, Sandbox
 
@@ -211,23 +207,7 @@ def test_laying_out_that_is_interrupted_removes_what_it_had_unpacked(
 
 def _kill(sandbox: Sandbox, what: str, where: str) -> None:
     listed = [str(path) for path in sandbox.fields["files"]]
-    finished = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "ledgerflow_ops_tests.fakes.killed",
-            what,
-            where,
-            str(sandbox.root),
-            builders.database_url(sandbox.database),
-            *listed,
-        ],
-        cwd=PROJECT,
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
-    assert finished.returncode == -signal.SIGKILL, f"the fault at {where!r} never fired:\n{finished.stderr!r}"
+    killing.kill_at(what, where, sandbox.root, builders.database_url(sandbox.database), *listed)
 
 
 # The bytes are of the unpacked files: the archive, which is read before, packs to a few hundred.

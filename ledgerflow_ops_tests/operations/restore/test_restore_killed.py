@@ -1,8 +1,10 @@
 """SIGKILL at every step of a restore, a rollback and a recovery: the live database is always whole."""
 
+import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -12,22 +14,32 @@ from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.progress import RESTORE_STEPS, ROLLBACK_STEPS, Step
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.cleanup import restore_leftovers
-from ledgerflow_ops_tests.fakes.targets import RestoreTarget
+from ledgerflow_ops_tests.fakes import targets
+from ledgerflow_ops_tests.fakes.servers import Server
+from ledgerflow_ops_tests.fakes.targets import ReadyTarget, RestoreTarget
 
 _RECOVERY_STEPS = (
     *(Step.PLAN, Step.VERIFY, Step.CLUSTER, Step.SAFETY),
     *(Step.RESTORE, Step.SWAP, Step.AFTERWARDS, Step.JOURNAL),
 )
 """Those of the trial, and of the restore after it, which is the restore that is killed at its every step."""
-_PAUSE = 0.05
+_PAUSE = 0.1
 """Seconds between two queries of the application: connecting without a pause takes a core of its own."""
 _SWAPPED = {Step.AFTERWARDS, Step.JOURNAL}
 """Killed when one of these is announced, the new database is live: the one step before it is the swap."""
 
 
+@pytest.fixture(scope="module")
+def ready(session_root: Path, server: Server) -> Iterator[ReadyTarget]:
+    """A small database: that all of one comes back is in test_restore."""
+    root, database = session_root / f"field_{secrets.token_hex(4)}", server.small_books(targets.new_name())
+    with targets.ready_target(root, database, server) as ready:
+        yield ready
+
+
 @contextmanager
 def watched(field: RestoreTarget) -> Iterator[list[str]]:
-    """The answers to an application that queries 20 times a second: `old`, `new`, or why it was refused."""
+    """The answers to an application that queries 10 times a second: `old`, `new`, or why it was refused."""
     told: list[str] = []
     stop = threading.Event()
 

@@ -1,6 +1,7 @@
 """A database and its files are restored and rolled back together, and a crash never leaves a mixed pair."""
 
 import hashlib
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,19 +18,22 @@ from ledgerflow_ops.operations.restore import restore, rollback
 from ledgerflow_ops_tests.fakes import sandboxes, targets
 from ledgerflow_ops_tests.fakes.sandboxes import ActionAtStep
 from ledgerflow_ops_tests.fakes.servers import Server
-from ledgerflow_ops_tests.fakes.targets import RestoreTarget
+from ledgerflow_ops_tests.fakes.targets import ReadyTarget, RestoreTarget
 
 
-@pytest.fixture
-def field(root: Path, server: Server) -> Iterator[RestoreTarget]:
+@pytest.fixture(scope="module")
+def ready(session_root: Path, server: Server) -> Iterator[ReadyTarget]:
     """Books with two folders of files; since the backup, both the database and the files went on."""
-    for name in ("uploads", "settings"):
-        (root / name).mkdir()
-        (root / name / "one file.txt").write_text("backed up")
-    with targets.restore_target(root, server, files=(root / "uploads", root / "settings")) as field:
-        for name in ("uploads", "settings"):
-            (root / name / "one file.txt").write_text("changed since")
-        yield field
+    root = session_root / f"field_{secrets.token_hex(4)}"
+    files = [root / name for name in ("uploads", "settings")]
+    for folder in files:
+        folder.mkdir(parents=True)
+        (folder / "one file.txt").write_text("backed up")
+    database = server.small_books(targets.new_name())
+    with targets.ready_target(root, database, server, files=files) as ready:
+        for folder in files:
+            (ready.folder / folder.name / "one file.txt").write_text("changed since")
+        yield ready
 
 
 def texts(field: RestoreTarget) -> set[str]:

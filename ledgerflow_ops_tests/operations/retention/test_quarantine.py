@@ -1,9 +1,5 @@
 """Quarantine: a bad backup is moved aside and back, on record, whatever kills it, and nothing is lost."""
 
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -24,10 +20,9 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.history import audit
 from ledgerflow_ops.operations.monitoring import environment_status, health_checks, monitor
 from ledgerflow_ops.operations.retention import pins, quarantine, rotate
-from ledgerflow_ops.places import PROJECT
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.builders import NOON, backup_folder_of
-from ledgerflow_ops_tests.fakes import sinks
+from ledgerflow_ops_tests.fakes import killing, sinks
 from ledgerflow_ops_tests.fakes.backup_folder import BackupFolder
 from ledgerflow_ops_tests.fakes.sinks import Web
 
@@ -289,11 +284,7 @@ class TestKilled:
 
     def killed(self, env: EnvironmentContext, where: str, back: bool) -> None:
         root, what = env.ctx.settings.state_dir.parent, "take out" if back else "quarantine"
-        command = [sys.executable, "-m", "ledgerflow_ops_tests.fakes.killed", what, where, str(root), NOWHERE]
-        ended = subprocess.run(
-            [*command, BAD], cwd=PROJECT, env=os.environ, capture_output=True, timeout=120, check=False
-        )
-        assert ended.returncode == -signal.SIGKILL, f"no fault at {where!r}:\n{ended.stderr!r}"
+        killing.kill_at(what, where, root, NOWHERE, BAD)
 
 
 class TestTheIncident:

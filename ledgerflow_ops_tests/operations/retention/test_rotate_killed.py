@@ -1,10 +1,6 @@
 """SIGKILL at every step of a rotation: nothing half-removed is called a backup, and the next one finishes."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,9 +15,9 @@ from ledgerflow_ops.operations import catalog, removal_history
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.history import audit
 from ledgerflow_ops.operations.retention import pins, rotate
-from ledgerflow_ops.places import PROJECT
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.builders import backup_folder_of, history_folder_of
+from ledgerflow_ops_tests.fakes import killing
 from ledgerflow_ops_tests.fakes.backup_folder import BackupFolder
 
 NOWHERE = "postgresql://nobody@127.0.0.1:1/none"
@@ -65,23 +61,8 @@ class Ground:
             (store.path / "notes.txt").write_bytes(b"mine")
 
     def killed(self, where: str) -> None:
-        finished = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "ledgerflow_ops_tests.fakes.killed",
-                "rotate",
-                where,
-                str(self.root),
-                NOWHERE,
-            ],
-            cwd=PROJECT,
-            env={**os.environ, "LEDGER_ARCHIVE_ROOTS": json.dumps([str(self.archive)])},
-            capture_output=True,
-            timeout=60,
-            check=False,
-        )
-        assert finished.returncode == -signal.SIGKILL, f"no fault at {where!r}:\n{finished.stderr!r}"
+        roots = json.dumps([str(self.archive)])
+        killing.kill_at("rotate", where, self.root, NOWHERE, LEDGER_ARCHIVE_ROOTS=roots)
 
 
 @pytest.fixture
