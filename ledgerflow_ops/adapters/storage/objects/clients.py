@@ -11,6 +11,7 @@ from ledgerflow_ops.adapters.storage.objects.credentials import (
     boto_options,
     boto_session,
     gcs_options,
+    require_current,
     s3_provider,
 )
 
@@ -28,18 +29,23 @@ _BACKOFF = {"init_backoff": timedelta(milliseconds=200), "max_backoff": timedelt
 def calls(bucket: Bucket) -> "Client":
     """For requests whose bytes are few: the whole of each is limited."""
     idle = timedelta(seconds=bucket.timeouts.idle)
-    return _opened(bucket, _reached_by(bucket), idle, idle)
+    return _current(bucket, idle, idle)
 
 
 def downloads(bucket: Bucket) -> "Client":
     """For reading objects of any size: only the wait for their next bytes is limited."""
-    return _opened(bucket, _reached_by(bucket), _DAY, timedelta(seconds=bucket.timeouts.idle))
+    return _current(bucket, _DAY, timedelta(seconds=bucket.timeouts.idle))
 
 
 def parts(bucket: Bucket) -> "Client":
     """For writing parts of large objects."""
     part = timedelta(seconds=bucket.timeouts.part)
-    return _opened(bucket, _reached_by(bucket), part, part)
+    return _current(bucket, part, part)
+
+
+def _current(bucket: Bucket, whole: timedelta, idle: timedelta) -> "Client":
+    require_current(bucket)
+    return _opened(bucket, _reached_by(bucket), whole, idle)
 
 
 def _reached_by(bucket: Bucket) -> tuple[object, ...]:

@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
 
 from ledgerflow_ops.adapters.storage.objects.bucket import Bucket, Variables
-from ledgerflow_ops.adapters.storage.objects.object_errors import no_credentials
+from ledgerflow_ops.adapters.storage.objects.object_errors import credentials_expired, no_credentials
 from ledgerflow_ops.adapters.system import clock
 from ledgerflow_ops.core.errors import Denied
 from ledgerflow_ops.core.hints import Hint
@@ -120,6 +121,34 @@ def azure_options(bucket: Bucket) -> dict[str, Any]:
     if len(found) < len(names):
         raise no_credentials(bucket.url)
     return found
+
+
+def require_current(bucket: Bucket) -> None:
+    """CredentialsExpired (1) where Azure's shared access signature has ended. Its end is in itself (`se`).
+
+    The service says only that it cannot authenticate the request, and to some requests not even that.
+    https://learn.microsoft.com/rest/api/storageservices/create-account-sas
+    """
+    if bucket.kind != "azure" or bucket.credentials.sdk:
+        return
+    try:
+        variables = read_variables(bucket)
+    except Denied:  # the client says so once it needs them
+        return
+    if variables.get("AZURE_STORAGE_ACCOUNT_KEY"):
+        return
+    end = _end_of_signature(_azure_sas(variables))
+    if end and end <= clock.now():
+        raise credentials_expired(bucket.url, f" (they ended at {end:%Y-%m-%d %H:%M} UTC)")
+
+
+def _end_of_signature(sas: str) -> datetime | None:
+    """When a shared access signature ends; None where it does not say so."""
+    try:
+        end = datetime.fromisoformat(parse_qs(sas.removeprefix("?")).get("se", [""])[0])
+    except ValueError:
+        return None
+    return end if end.tzinfo else end.replace(tzinfo=UTC)
 
 
 def _azure_sas(variables: Variables) -> str:

@@ -110,8 +110,7 @@ def _answer(error: Exception) -> _Answer:
 
 def _of_credentials(answer: _Answer, text: str, bucket: str) -> LedgerError | None:
     if answer.is_one(_EXPIRED) or (answer.code == "AuthenticationFailed" and _OUT_OF_TIME in text):
-        hint = Hint("Renew the location's credentials; then run it again.")
-        return CredentialsExpired(f"{bucket}: the credentials have expired.", hint=hint)
+        return credentials_expired(bucket)
     if answer.is_one(_SKEWED):
         hint = Hint("Set this machine's clock: ", make("doctor"), " shows it.")
         return Denied(f"{bucket}: the server's clock and this machine's differ too much.", hint=hint)
@@ -153,6 +152,12 @@ def _of_server(answer: _Answer, where: str, bucket: str) -> LedgerError:
         return LedgerError(f"{where}: the server reports an error of its own ({said}).", hint=hint)
     hint = Hint("The provider's documentation explains the code.")
     return LedgerError(f"{where}: the server refuses the request ({said}).", hint=hint)
+
+
+def credentials_expired(bucket: str, when: str = "") -> CredentialsExpired:
+    """The error where credentials have expired; `when` says when they did."""
+    hint = Hint("Renew the location's credentials; then run it again.")
+    return CredentialsExpired(f"{bucket}: the credentials have expired{when}.", hint=hint)
 
 
 def no_credentials(bucket: str) -> Denied:
