@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from ledgerflow_ops.places import PROJECT
+from ledgerflow_ops_tests.fakes import contained as containers
 from ledgerflow_ops_tests.fakes import image, python_image, sandboxes
 from ledgerflow_ops_tests.fakes.contained import ContainerSandbox
 from ledgerflow_ops_tests.fakes.engine import Engine
@@ -131,9 +132,19 @@ def built(engine: Engine, session_root: Path) -> None:
         )  # fmt: skip
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def contained(engine: Engine, session_root: Path) -> Iterator[ContainerSandbox]:
+    """LedgerFlow in a container of the engine, for all tests of this module."""
+    with (
+        sandboxes.temporary_folder(session_root) as folder,
+        containers.container_sandbox(engine, folder) as found,
+    ):
+        yield found
+
+
+@pytest.fixture(scope="module")
 def deployed(built: None, contained: ContainerSandbox, engine: Engine) -> Iterator[Deployed]:
-    """All that deploy/README.md asks for, with dev in prod's place."""
+    """All that deploy/README.md asks for, with dev in prod's place. The last test takes it down."""
     project, folder = contained.project, contained.root / "deploy"
     shutil.copytree(PROJECT / "deploy", folder)
     compose = (folder / "compose.yaml").read_text().replace("LEDGER_PROD_DATABASE", "LEDGER_DEV_DATABASE")
