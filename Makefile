@@ -67,7 +67,7 @@ unpin: $(READY) ## Remove a backup's pin | FILE=name|latest|day
 quarantine: $(READY) ## Move a bad backup aside: no longer a backup, nothing deleted | FILE=name CONFIRM=name UNDO=1 DRY_RUN=1 WHY="…"
 	@$(LEDGERFLOW) quarantine
 
-keys: $(READY) ## Which backups the identity opens; CREATE=1 creates the key of encrypted backups | CREATE=1
+keys: $(READY) ## Which backups the identity opens; CREATE=1 creates one; DRILL=1 opens all with the escrowed one, restores one | CREATE=1 DRILL=1
 	@$(LEDGERFLOW) keys
 
 rekey: $(READY) ## Encrypt old backups anew for the present recipients | FILE=name or ALL=1, DRY_RUN=1 WHY="…"

@@ -170,6 +170,8 @@ class EnvironmentSettings(BaseModel):
     recipients_file: FolderPath | None = None
     identity_file: FolderPath | None = None
     identity_command: str = ""
+    escrow_identity_file: FolderPath | None = None
+    escrow_identity_command: str = ""
     role_passwords: bool = False
     files: tuple[ListedPath, ...] = ()
     rules: tuple[Rule, ...] = ()
@@ -190,6 +192,10 @@ class EnvironmentSettings(BaseModel):
         self._recipients = read_recipients(self.recipients, self.recipients_file)
         if self.identity_file and self.identity_command:
             raise ValueError("identity_file and identity_command are both set: keep one of them")
+        if self.escrow_identity_file and self.escrow_identity_command:
+            raise ValueError(
+                "escrow_identity_file and escrow_identity_command are both set: keep one of them"
+            )
         if self.compose and (self._url or self._admin_url):
             given = "database_url" if self._url else "admin_database_url"
             raise ValueError(f"compose and {given} are both set: they may lead to two databases; keep one")
@@ -223,6 +229,11 @@ class EnvironmentSettings(BaseModel):
     def all_recipients(self) -> tuple[str, ...]:
         """The public keys that backups are encrypted for; none where they are not encrypted."""
         return self._recipients
+
+    @property
+    def has_escrow(self) -> bool:
+        """Whether an escrowed identity is set: a copy that survives the loss of this machine."""
+        return bool(self.escrow_identity_file or self.escrow_identity_command)
 
     @property
     def proof_ping_url(self) -> str | None:

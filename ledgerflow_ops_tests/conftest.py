@@ -78,6 +78,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "PORT",
         "INTO",
         "CREATE",
+        "DRILL",
     ):
         os.environ.pop(name, None)
 

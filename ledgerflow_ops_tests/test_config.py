@@ -558,7 +558,7 @@ class TestExample:
         assert found.environments[PROD].url == "postgresql://ledgerflow@db.example/ledgerflow"
         examples = {"database_url", "database_url_file", "admin_database_url", "rules", "files"}
         examples |= {"application_check", "server_log", "compose", "scheduled", "append_only", "ping_url"}
-        examples |= {"recipients", "identity_file"}
+        examples |= {"recipients", "identity_file", "escrow_identity_file"}
         for environment in Environment:
             expected = defaults.environments[environment].model_dump(exclude=examples)
             assert found.environments[environment].model_dump(exclude=examples) == expected
@@ -665,3 +665,6 @@ def test_an_identity_in_place_of_a_recipient_is_refused_and_not_repeated(
 def test_one_source_of_identities_at_a_time() -> None:
     with pytest.raises(ValidationError, match="identity_file and identity_command are both set"):
         Settings(environments={"dev": {"identity_file": "/k", "identity_command": "cat /k"}})
+    escrow = {"escrow_identity_file": "/k", "escrow_identity_command": "cat /k"}
+    with pytest.raises(ValidationError, match="escrow_identity_file and escrow_identity_command are both"):
+        Settings(environments={"dev": escrow})

@@ -4,7 +4,7 @@ import sys
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -15,28 +15,41 @@ from ledgerflow_ops.core.errors import KeyUnavailable, SettingsError
 from ledgerflow_ops.core.hints import Hint, make
 
 if TYPE_CHECKING:
+    from ledgerflow_ops.core.catalog.backup_keys import BackupKey
     from ledgerflow_ops.operations.context import EnvironmentContext
-    from ledgerflow_ops.operations.keys import BackupKey, NewKey
+    from ledgerflow_ops.operations.keys import NewKey
     from ledgerflow_ops.operations.rekey import RekeyResult
 
 _SHOWN = 20
 CREATE = flag("create", False, "Create a new identity, where identity_file says.")
+DRILL = flag("drill", False, "Open every backup with the escrowed identity alone, and restore one.")
 ALL = flag("all", False, "Every backup in the environment's own folder.")
 
 
-@click.command(cls=Command, examples=("keys --env prod --create", "keys --env prod"))
+@click.command(
+    cls=Command, examples=("keys --env prod --create", "keys --env prod", "keys --env prod --drill")
+)
 @ENV
 @CREATE
+@DRILL
 @JSON
-def keys(create: bool, json: bool) -> None:
+def keys(create: bool, drill: bool, json: bool) -> None:
     """Show which backups the identity opens, in every location; with --create, create one first.
 
-    Exit code 5 when an encrypted backup is there that it does not open.
+    With --drill the escrowed identity alone opens every backup, and one is restored. Exit code 5 when an
+    encrypted backup is there that does not open, 4 when one is damaged.
     """
     from ledgerflow_ops.operations import keys as operation
 
     call = Call(json)
     env = call.env()
+    if create and drill:
+        raise SettingsError(
+            "CREATE and DRILL are two calls: a new identity is no escrow yet.",
+            hint=Hint(make("keys", CREATE=1), " comes first."),
+        )
+    if drill:
+        _drill(env, call.terminal)
     if create:
         created = operation.create_key(env)
         _show_created(env, created, call.terminal)
@@ -48,6 +61,23 @@ def keys(create: bool, json: bool) -> None:
     listed = [item.as_json() for item in found]
     call.terminal.finish({"environment": env.environment, "backups": listed, "exit_code": code})
     sys.exit(code)
+
+
+def _drill(env: "EnvironmentContext", terminal: Terminal) -> NoReturn:
+    """Carry out the key-survival drill; exits with its code."""
+    from ledgerflow_ops.operations import key_drill
+
+    found = key_drill.drill_keys(env)
+    clear(env.ctx.reporter)
+    check = found.check()
+    if check.passed:
+        terminal.say(check.message, "green")
+    else:
+        terminal.error(check.message, check.hint)
+    for item in found.closed[:_SHOWN]:
+        terminal.say(f"  {item.opening}: {item.file} in {item.location}", "yellow")
+    terminal.finish({"environment": env.environment, **found.as_json(), "exit_code": found.exit_code})
+    sys.exit(found.exit_code)
 
 
 def _show_created(env: "EnvironmentContext", created: "NewKey", terminal: Terminal) -> None:
@@ -66,12 +96,10 @@ def _show_created(env: "EnvironmentContext", created: "NewKey", terminal: Termin
 
 def _show_backups(found: "list[BackupKey]", terminal: Terminal) -> int:
     """Print which backups open; returns the exit code."""
-    from ledgerflow_ops.operations.keys import Opening
-
     counts = Counter(item.opening for item in found)
     for opening, count in sorted(counts.items()):
         terminal.say(f"{opening}: {count}")
-    closed = [item for item in found if item.opening not in (Opening.PLAIN, Opening.OPENS)]
+    closed = [item for item in found if item.closed]
     for item in closed[:_SHOWN]:
         terminal.say(f"  {item.opening}: {item.file} in {item.location}", "yellow")
     unread = [item for item in found if item.lacks]

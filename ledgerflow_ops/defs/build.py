@@ -16,7 +16,12 @@ from ledgerflow_ops.defs.assets.archive_asset import archive_asset
 from ledgerflow_ops.defs.assets.backup_chain import database_asset, drill_asset, dump_asset
 from ledgerflow_ops.defs.assets.catalog_asset import catalog_asset
 from ledgerflow_ops.defs.assets.drill_coverage import coverage_asset
-from ledgerflow_ops.defs.assets.dump_checks import dump_checks, fresh_check, history_check
+from ledgerflow_ops.defs.assets.dump_checks import (
+    dump_checks,
+    fresh_check,
+    history_check,
+    key_survival_check,
+)
 from ledgerflow_ops.defs.assets.partitions import backup_days
 from ledgerflow_ops.defs.assets.report_asset import report_asset
 from ledgerflow_ops.defs.assets.rotation import rotation_asset, rotation_job
@@ -25,6 +30,7 @@ from ledgerflow_ops.defs.automation.schedules import (
     Job,
     audit_schedule,
     history_schedule,
+    key_drill_schedule,
     schedule_and_sensor,
 )
 from ledgerflow_ops.defs.automation.sensors import sensors
@@ -75,6 +81,7 @@ def build_definitions(
         asset_checks=[
             *(dump_checks(env, days[env.environment]) for env in envs),
             *(check(env) for env in envs for check in (fresh_check, history_check)),
+            *(key_survival_check(env) for env in envs if env.settings.has_escrow),
         ],
         jobs=[
             *(job for env in envs for job in (*own[env.environment], *restore_jobs(env), *examine_jobs(env))),
@@ -85,6 +92,11 @@ def build_definitions(
         schedules=[
             *(daily for daily, _ in served),
             *(audit_schedule(env, own[env.environment]) for env in envs if env.settings.is_scheduled),
+            *(
+                key_drill_schedule(env, own[env.environment])
+                for env in envs
+                if env.settings.is_scheduled and env.settings.has_escrow
+            ),
             history_schedule(history),
         ],
         sensors=[

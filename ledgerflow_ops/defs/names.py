@@ -52,6 +52,9 @@ ARCHIVE_CHECKS = {
 AUDIT, HISTORY_CHECK = "audit", "history"
 """The verb of the job with the check on the database asset: whether the backups are those of their signed
 history. And that check."""
+KEY_DRILL, KEY_SURVIVAL = "key_drill", "key_survival"
+"""The verb of the job with the check on the database asset: whether the escrowed identity alone opens every
+backup. And that check."""
 FRESH = "fresh"
 """The check on the database asset: whether the recovery point objective (RPO) is met."""
 
@@ -99,6 +102,11 @@ def schedule_name(env: EnvironmentContext) -> str:
 def audit_schedule_name(env: EnvironmentContext) -> str:
     """The schedule of the check of the history."""
     return f"{env.environment}_audit_daily"
+
+
+def key_drill_schedule_name(env: EnvironmentContext) -> str:
+    """The schedule of the key-survival drill."""
+    return f"{job_name(env, KEY_DRILL)}_weekly"
 
 
 def night_name(env: EnvironmentContext) -> str:

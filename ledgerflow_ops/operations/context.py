@@ -104,6 +104,8 @@ class EnvironmentContext:
     """The folder of its backups, if it is not the environment's primary one."""
     archive: Location | None = None
     """The archive location of its backups; None for the primary folder."""
+    escrowed: bool = False
+    """Whether encrypted backups are read with the escrowed identity alone, as the key-survival drill does."""
 
     @property
     def settings(self) -> EnvironmentSettings:
@@ -135,7 +137,12 @@ class EnvironmentContext:
         """Where the identities that open encrypted backups are read from."""
         from ledgerflow_ops.adapters.storage.age_keys import IdentitySource
 
-        return IdentitySource(self.settings.identity_file, self.settings.identity_command)
+        own = self.settings
+        if self.escrowed:
+            return IdentitySource(
+                own.escrow_identity_file, own.escrow_identity_command, name="escrow_identity"
+            )
+        return IdentitySource(own.identity_file, own.identity_command)
 
     @property
     def _age(self) -> Codec:

@@ -1,49 +1,27 @@
 """The keys of an environment's backups: creates an identity, and shows which backups an identity opens."""
 
 import os
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from enum import StrEnum
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ledgerflow_ops.adapters.storage import age_keys
+from ledgerflow_ops.adapters.storage.age_codec import HEADER_SIZE, open_header
 from ledgerflow_ops.adapters.system.os_errors import translated
 from ledgerflow_ops.config import resolved_path
+from ledgerflow_ops.core.catalog.backup_keys import BackupKey, Opening, worst_opening
+from ledgerflow_ops.core.catalog.catalog import CatalogEntry
 from ledgerflow_ops.core.catalog.naming import is_encrypted
 from ledgerflow_ops.core.errors import BadBackup, KeyUnavailable, LedgerError, Refused
 from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.operations import catalog
+from ledgerflow_ops.operations.archive.copying import data_files
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.places import absolute_path
 
 _ELSEWHERE = Hint(
     "Set identity_file to a path outside of them: whoever takes the backups must not get their key as well."
 )
-
-
-class Opening(StrEnum):
-    """Whether the identities that are set here open a backup."""
-
-    PLAIN = "plain"
-    OPENS = "opens"
-    OTHER_KEY = "other key"
-    NO_IDENTITY = "no identity here"
-    DAMAGED = "damaged"
-    UNREAD = "not read"
-
-
-@dataclass(frozen=True, slots=True)
-class BackupKey:
-    """A retained backup and whether it opens. `lacks` are recipients of today that cannot read it."""
-
-    file: str
-    location: str
-    opening: Opening
-    lacks: tuple[str, ...] = ()
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +45,7 @@ def create_key(env: EnvironmentContext) -> NewKey:
     up.
     """
     path = identity_path(env)
-    for what, folder in _forbidden_folders(env):
+    for what, folder in forbidden_folders(env):
         if resolved_path(path).is_relative_to(resolved_path(folder)):
             raise Refused(f"No identity is kept in {what} ({folder}): {path} lies in it.", hint=_ELSEWHERE)
     identity, recipient = age_keys.new_identity()
@@ -85,22 +63,48 @@ def create_key(env: EnvironmentContext) -> NewKey:
 
 
 def backup_keys(env: EnvironmentContext) -> Iterator[BackupKey]:
-    """Every retained backup in every location, newest first, by opening the header of its dump."""
+    """Every retained backup in every location, newest first, by opening the headers of its files.
+
+    SettingsError (2) and KeyUnavailable (5) where an identity is set and cannot be used.
+    """
+    identities = env.identities.read() if env.identities else None
     for at in env.locations():
-        for entry in catalog.newest_first(at) if at.store.exists() else ():
-            manifest, name = entry.manifest, entry.name
-            known = manifest.recipients or () if manifest else ()
-            lacks = tuple(one for one in env.settings.all_recipients if one not in known)
-            encrypted = is_encrypted(name.dump)
-            opening = _opening(at, name.dump) if encrypted else Opening.PLAIN
-            yield BackupKey(name.dump, at.store.location, opening, lacks if encrypted else ())
+        yield from keys_in(at, identities)
 
 
-def _opening(at: EnvironmentContext, file: str) -> Opening:
+def keys_in(at: EnvironmentContext, identities: Sequence[object] | None) -> Iterator[BackupKey]:
+    """The retained backups of one location, newest first, and whether the identities open them."""
+    opened = dict[str, Opening]()
+    for entry in catalog.newest_first(at) if at.store.exists() else ():
+        yield _backup_key(at, entry, identities, opened)
+
+
+def _backup_key(
+    at: EnvironmentContext,
+    entry: CatalogEntry,
+    identities: Sequence[object] | None,
+    opened: dict[str, Opening],
+) -> BackupKey:
+    """One backup. `opened` holds the files that were opened before: several backups may need one archive."""
+    manifest, name = entry.manifest, entry.name
+    known_files = reversed(data_files(manifest)) if manifest else ()  # the dump first: it is named first
+    files = [facts.file for facts in known_files if is_encrypted(facts.file)]
+    for file in files:
+        if file not in opened:
+            opened[file] = _opening(at, file, identities) if entry.local else Opening.UNREAD
+    part, opening = worst_opening({file: opened[file] for file in files})
+    known = manifest.recipients or () if manifest else ()
+    lacks = tuple(one for one in at.settings.all_recipients if one not in known)
+    return BackupKey(name.dump, at.store.location, opening, lacks if files else (), part, known)
+
+
+def _opening(at: EnvironmentContext, file: str, identities: Sequence[object] | None) -> Opening:
+    if identities is None:
+        return Opening.NO_IDENTITY
     try:
-        at.file(file).head(1)
+        open_header(at.store.head(file, HEADER_SIZE), identities)
     except KeyUnavailable:
-        return Opening.OTHER_KEY if at.identities else Opening.NO_IDENTITY
+        return Opening.OTHER_KEY
     except BadBackup:
         return Opening.DAMAGED
     except LedgerError:
@@ -108,7 +112,7 @@ def _opening(at: EnvironmentContext, file: str) -> Opening:
     return Opening.OPENS
 
 
-def _forbidden_folders(env: EnvironmentContext) -> Iterator[tuple[str, Path]]:
+def forbidden_folders(env: EnvironmentContext) -> Iterator[tuple[str, Path]]:
     """The folders in which no identity may be, with what each is."""
     settings = env.ctx.settings
     yield "the backups' folder", settings.backup_root

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from ledgerflow_ops.adapters.system import journal_file
+from ledgerflow_ops.core.catalog.backup_keys import Opening
 from ledgerflow_ops.core.checks import Severity
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import Refused
 from ledgerflow_ops.core.operation_requests import BackupRequest
 from ledgerflow_ops.operations import keys
-from ledgerflow_ops.operations.keys import Opening
 from ledgerflow_ops.operations.monitoring import settings_checks
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.builders import backup_folder_of

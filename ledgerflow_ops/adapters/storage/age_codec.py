@@ -4,9 +4,10 @@ pyrage pulls from one stream and pushes into another, so each file has a thread 
 bytes before the end is authenticated: whoever reads must not act on them until `read` has returned the end.
 """
 
+import io
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 _BUFFER = 4 * 1024 * 1024
 """Bytes that may wait between the two threads of a file."""
+HEADER_SIZE = 64 * 1024
+"""Bytes of a file that hold its header: some hundred for each recipient, a thousand for one of ssh-rsa."""
 _PORTION = 256 * 1024
 """Bytes of decrypted text that are handed over at once: pyrage writes 8 KiB at a time."""
 _OTHER_FILE = Hint("Take the file from another location, or take another backup.")
@@ -41,6 +44,22 @@ class AgeCodec:
 
     def decoder(self, stored: "Source") -> "Source":
         return _Decoder(self.identities, stored)
+
+
+def open_header(head: bytes, identities: Sequence[object]) -> None:
+    """Open the header of an encrypted file. `head` are its first HEADER_SIZE bytes, or all that it has.
+
+    KeyUnavailable (5) where none of the identities opens it, BadBackup (4) where it is damaged. The contents
+    are not authenticated.
+    """
+    import pyrage
+
+    try:
+        pyrage.decrypt_io(io.BytesIO(head), io.BytesIO(), identities)
+    except pyrage.DecryptError as error:
+        raise _header_error(str(error)) from None
+    except OSError:  # the contents, which are cut: the header was opened before
+        return
 
 
 class _Cancelled(Exception):

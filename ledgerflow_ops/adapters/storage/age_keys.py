@@ -16,18 +16,18 @@ _OTHERS = 0o077
 _COMMAND_SECONDS = 120.0
 """Seconds: a person may have to unlock a store of passwords."""
 _LARGEST = 1024 * 1024
-_NO_IDENTITY = Hint(
-    "This says nothing about the backup. Set identity_file or identity_command of this environment in "
-    "ledgerflow.toml; taking backups does not need it."
-)
 
 
 @dataclass(frozen=True, slots=True)
 class IdentitySource:
-    """Where an environment's identities are read from; nowhere if neither is set."""
+    """Where an environment's identities are read from; nowhere if neither is set.
+
+    `name` is what the names of the two settings begin with.
+    """
 
     file: Path | None = None
     command: str = ""
+    name: str = "identity"
 
     def __bool__(self) -> bool:
         return bool(self.file or self.command)
@@ -36,11 +36,11 @@ class IdentitySource:
         """The identities, for pyrage. KeyUnavailable (5) where there is none, SettingsError (2) for a file
         that others may read, or that holds no identity."""
         if self.command:
-            text, where = _command_output(self.command), "the output of identity_command"
+            text, where = _command_output(self.command, self.name), f"the output of {self.name}_command"
         elif self.file:
-            text, where = _private_text(self.file), str(self.file)
+            text, where = _private_text(self.file, self.name), str(self.file)
         else:
-            raise KeyUnavailable("It is encrypted, and no identity is set here.", hint=_NO_IDENTITY)
+            raise KeyUnavailable("It is encrypted, and no identity is set here.", hint=_missing(self.name))
         return parse_identities(text, where)
 
 
@@ -89,37 +89,50 @@ def parse_identities(text: str, where: str) -> list[Any]:
     return found
 
 
-def _private_text(file: Path) -> str:
+def _subject(name: str) -> str:
+    """How a sentence on the identity of these settings begins."""
+    return "It is encrypted, and the identity" if name == "identity" else "The escrowed identity"
+
+
+def _missing(name: str) -> Hint:
+    """What to do where the identity of these settings is missing."""
+    return Hint(
+        f"This says nothing about the backup. Set {name}_file or {name}_command of this environment in "
+        "ledgerflow.toml; taking backups does not need it."
+    )
+
+
+def _private_text(file: Path, name: str) -> str:
     """The text of a file that nobody else may read."""
     try:
         facts = file.stat()
         if facts.st_mode & _OTHERS or not stat.S_ISREG(facts.st_mode):
             raise SettingsError(
-                f"identity_file: {file} can be read by others than its owner: it was not used.",
+                f"{name}_file: {file} can be read by others than its owner: it was not used.",
                 hint=Hint("Make it private, and consider a new key: ", command("chmod", "600", file)),
             )
         with file.open("rb") as opened:
             return opened.read(_LARGEST).decode("utf-8", "replace")
     except OSError as error:
         raise KeyUnavailable(
-            f"It is encrypted, and the identity {file} cannot be read: {error.strerror}.", hint=_NO_IDENTITY
+            f"{_subject(name)} {file} cannot be read: {error.strerror}.", hint=_missing(name)
         ) from None
 
 
 @lru_cache(maxsize=8)
-def _command_output(line: str) -> str:
+def _command_output(line: str, name: str) -> str:
     """What the command prints. It runs once in a process: a person may have to confirm each call."""
     words = shlex.split(line)
     try:
         finished = process.run(words, timeout=_COMMAND_SECONDS)
     except LedgerError as error:
         raise KeyUnavailable(
-            f"It is encrypted, and identity_command gave no identity: {error.message}", hint=_NO_IDENTITY
+            f"{_subject(name)} cannot be read, {name}_command gave none: {error.message}", hint=_missing(name)
         ) from None
     if finished.code:
         raise KeyUnavailable(
-            f"It is encrypted, and identity_command failed ({process.describe_exit(finished.code)}):\n"
-            f"{process.last_lines(finished.errors)}",
-            hint=_NO_IDENTITY,
+            f"{_subject(name)} cannot be read, {name}_command failed "
+            f"({process.describe_exit(finished.code)}):\n{process.last_lines(finished.errors)}",
+            hint=_missing(name),
         )
     return finished.out.decode("utf-8", "replace")

@@ -2,9 +2,11 @@
 
 import contextlib
 import os
+import re
 import shlex
 import signal
 import subprocess
+import tempfile
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +25,10 @@ PIPE = subprocess.PIPE
 _TAIL = 12
 _TICK = 1.0
 _KEPT = 64 * 1024
+_OF_THE_ACCOUNT = re.compile(
+    r"(HOME|SSH_.*|GPG_.*|GNUPGHOME|XDG_.*|PASSWORD_STORE_.*|DBUS_SESSION_BUS_ADDRESS|PGPASSFILE)$"
+)
+"""Variables that lead to what an account keeps in its home, or to its agents."""
 
 
 def last_lines(text: str) -> str:
@@ -58,6 +64,9 @@ def program_environment(extra: Mapping[str, str]) -> dict[str, str]:
     inherited = {
         name: value for name, value in os.environ.items() if name[:2] != "PG" or name == "PGPASSFILE"
     }
+    if _homes:
+        kept = {name: value for name, value in inherited.items() if not _OF_THE_ACCOUNT.match(name)}
+        inherited = {**kept, "HOME": str(_homes[-1])}
     return {**inherited, "LC_ALL": "C", **extra}
 
 
@@ -96,6 +105,24 @@ def start_program(
     if leash:
         weakref.finalize(child, os.close, write_end)
     return child
+
+
+_homes: list[Path] = []
+
+
+@contextlib.contextmanager
+def empty_home() -> Iterator[Path]:
+    """A private, empty folder, which is the home of all programs that are started during the block.
+
+    They have no agent of SSH or GnuPG, and no folder of the account's settings or secrets. The folder is
+    removed afterwards, with what they put into it.
+    """
+    with tempfile.TemporaryDirectory(prefix="ledgerflow-home-", ignore_cleanup_errors=True) as folder:
+        _homes.append(Path(folder))
+        try:
+            yield Path(folder)
+        finally:
+            _homes.pop()
 
 
 _records: list[list[str]] = []

@@ -14,6 +14,8 @@ BACKUP_FILE, DAY, BACKFILL = "backup", "day", "backfill"
 """Figures of findings: the file of the backup that is meant, its day, and the id of a backfill."""
 HISTORY = "history"
 """The kind of findings about a history that the backups contradict, and the cause of a check that failed."""
+KEYS = "keys"
+"""The kind of findings of the key-survival drill, and the cause of its check where that failed."""
 EXPOSED = "exposed"
 """The class of the keys of folders that other accounts may read or change."""
 
@@ -58,6 +60,8 @@ def cause_keys(finding: Finding) -> tuple[str, ...]:
         keys.append(f"backup {finding.environment} {file}")
     if HISTORY in (finding.kind, finding.figures.get("cause")):
         keys.append(f"{HISTORY} {finding.environment}")
+    if KEYS in (finding.kind, finding.figures.get("cause")):
+        keys.append(f"{KEYS} {finding.environment}")
     if finding.kind == "unrestorable" or finding.figures.get("cause") == "source":
         keys.append(f"source {finding.environment}")
     return (*keys, finding.cause) if finding.cause else tuple(keys)

@@ -46,6 +46,8 @@ class BackupSummary:
     remedy: str = ""
     undecrypted: str = ""
     """Why no more than its hash is proven: no identity opened it at its last examination."""
+    recipients: tuple[str, ...] = ()
+    """The public keys that it was encrypted for; none for a plain backup."""
 
     @property
     def rows(self) -> int:
@@ -115,6 +117,7 @@ def summarize(entry: CatalogEntry) -> BackupSummary | None:
         lacks=manifest.lacks,
         remedy=str(manifest.remedy),
         undecrypted=proof.undecrypted if proof else "",
+        recipients=manifest.recipients or (),
     )
 
 

@@ -15,7 +15,9 @@ from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import BadBackup
 
 _PLAIN = [
-    field.name for field in fields(BackupSummary) if field.name not in ("environment", "name", "tables")
+    field.name
+    for field in fields(BackupSummary)
+    if field.name not in ("environment", "name", "tables", "recipients")
 ]
 _INSTANTS = {"recovery_point", "finished_at", "examined_at", "restored_at"}
 
@@ -62,7 +64,8 @@ def _encoded(record: IndexRecord, layouts: dict[tuple[str, ...], int]) -> list[A
     names = tuple(dump.summary.tables)
     place = layouts.setdefault(names, len(layouts))
     plain = [_plain(getattr(dump.summary, name)) for name in _PLAIN]
-    return [*row, [place, list(dump.summary.tables.values()), plain]]
+    readers = layouts.setdefault(dump.summary.recipients, len(layouts))
+    return [*row, [place, list(dump.summary.tables.values()), readers, plain]]
 
 
 def _plain(value: Any) -> Any:
@@ -74,13 +77,16 @@ def _decoded(row: list[Any], layouts: list[list[str]], environment: Environment)
     name = BackupName.of(file)
     summary = None
     if held is not None:
-        place, counts, plain = held
+        place, counts, readers, plain = held
+        recipients = tuple(layouts[readers])
         values: dict[str, Any] = dict(zip(_PLAIN, plain, strict=True))
         values["day"] = date.fromisoformat(values["day"])
         for instant in _INSTANTS:
             if values[instant] is not None:
                 values[instant] = datetime.fromisoformat(values[instant])
         tables: Mapping[str, int] = dict(zip(layouts[place], counts, strict=True))
-        summary = BackupSummary(environment=environment, name=name, tables=tables, **values)
+        summary = BackupSummary(
+            environment=environment, name=name, tables=tables, recipients=recipients, **values
+        )
     listed = ListedDump(environment, name, size, state, local, manifest, problem, summary)
     return IndexRecord(mark, tuple(archives), listed)

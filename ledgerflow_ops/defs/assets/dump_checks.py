@@ -16,6 +16,7 @@ from ledgerflow_ops.defs.names import (
     DUMP_CHECKS,
     FRESH,
     HISTORY_CHECK,
+    KEY_SURVIVAL,
     asset_key,
     step_name,
 )
@@ -60,6 +61,24 @@ def history_check(env: EnvironmentContext) -> dg.AssetChecksDefinition:
         return metadata.check_result(audit.audit(env_for_run(env, context)).check, database_key)
 
     return history
+
+
+def key_survival_check(env: EnvironmentContext) -> dg.AssetChecksDefinition:
+    """The check of the escrowed identity, every week and whenever somebody runs it."""
+    database_key = asset_key(env, DATABASE)
+
+    @dg.asset_check(
+        asset=database_key,
+        name=KEY_SURVIVAL,
+        description="With the escrowed identity alone every retained backup was opened, and one restored.",
+        pool=str(env.environment),
+    )
+    def key_survival(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+        from ledgerflow_ops.operations import key_drill
+
+        return metadata.check_result(key_drill.check_keys(env_for_run(env, context)), database_key)
+
+    return key_survival
 
 
 def dump_checks(env: EnvironmentContext, days: dg.PartitionsDefinition) -> dg.AssetChecksDefinition:

@@ -19,9 +19,11 @@ from ledgerflow_ops.defs.automation import nightly_state
 from ledgerflow_ops.defs.names import (
     AUDIT,
     HISTORY_SCHEDULE,
+    KEY_DRILL,
     OWNERS,
     audit_schedule_name,
     job_name,
+    key_drill_schedule_name,
     night_name,
     schedule_name,
 )
@@ -122,6 +124,20 @@ def audit_schedule(env: EnvironmentContext, jobs: Iterable[Job]) -> dg.ScheduleD
         default_status=dg.DefaultScheduleStatus.RUNNING,
         owners=OWNERS,
         description="Compares the backups with their signed history.",
+    )
+
+
+def key_drill_schedule(env: EnvironmentContext, jobs: Iterable[Job]) -> dg.ScheduleDefinition:
+    """The weekly key-survival drill, on Wednesdays, eight hours after the backup."""
+    at = env.settings.schedule
+    return dg.ScheduleDefinition(
+        name=key_drill_schedule_name(env),
+        job=next(job for job in jobs if job.name == job_name(env, KEY_DRILL)),
+        cron_schedule=f"{at.minute} {(at.hour + 8) % 24} * * 3",
+        execution_timezone=env.settings.time_zone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        owners=OWNERS,
+        description="Opens every backup with the escrowed identity alone, and restores one.",
     )
 
 

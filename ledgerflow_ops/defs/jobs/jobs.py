@@ -13,6 +13,8 @@ from ledgerflow_ops.defs.names import (
     DRILL,
     DUMP,
     HISTORY_CHECK,
+    KEY_DRILL,
+    KEY_SURVIVAL,
     OWNERS,
     REPORT,
     REPORT_JOB,
@@ -23,7 +25,7 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 
 
 def jobs(env: EnvironmentContext) -> "list[UnresolvedAssetJobDefinition | dg.JobDefinition]":
-    """An environment's jobs: backup, copies, rolling drill, verification, drill and audit."""
+    """An environment's jobs: backup, copies, rolling drill, verification, drills, and audit."""
     dump, drill = (dg.AssetSelection.assets(asset_key(env, name)) for name in (DUMP, DRILL))
     minutes, more = env.settings.backup_minutes, env.settings.redrill_minutes
     return [
@@ -60,6 +62,22 @@ def jobs(env: EnvironmentContext) -> "list[UnresolvedAssetJobDefinition | dg.Job
             description="Compare the backups with their signed history. Reads no dump, changes no backup.",
             owners=OWNERS,
         ),
+        *_key_drill_jobs(env),
+    ]
+
+
+def _key_drill_jobs(env: EnvironmentContext) -> "list[UnresolvedAssetJobDefinition]":
+    """The job of the key-survival drill, for an environment that has an escrowed identity."""
+    if not env.settings.has_escrow:
+        return []
+    return [
+        dg.define_asset_job(
+            job_name(env, KEY_DRILL),
+            dg.AssetSelection.checks(dg.AssetCheckKey(asset_key(env, DATABASE), KEY_SURVIVAL)),
+            description="Open every backup with the escrowed identity alone, and restore one.",
+            owners=OWNERS,
+            tags=_time_limit(env.settings.backup_minutes),
+        )
     ]
 
 

@@ -68,6 +68,8 @@ def _environment_checks(env: EnvironmentContext) -> Iterator[Check]:
     yield from location_checks.location_checks(env)
     encryption = partial(settings_checks.encryption_checks, env)
     yield from _checks_or_error(f"{env.environment} encryption", encryption)
+    escrow = partial(settings_checks.escrow_checks, env)
+    yield from _checks_or_error(f"{env.environment} escrow", escrow)
     if env.settings.files:
         yield from _checks_or_error(f"{env.environment} files", partial(_files, env))
 

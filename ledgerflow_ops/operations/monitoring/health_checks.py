@@ -26,7 +26,7 @@ from ledgerflow_ops.core.monitoring import (
     proof_findings,
 )
 from ledgerflow_ops.core.monitoring.missing_backups import DailySchedule
-from ledgerflow_ops.operations import quarantined, removal_history, summaries
+from ledgerflow_ops.operations import key_record, quarantined, removal_history, summaries
 from ledgerflow_ops.operations.background_process import Server
 from ledgerflow_ops.operations.cleanup import leftover_sweep
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
@@ -85,6 +85,7 @@ def examine_environment(env: EnvironmentContext) -> HealthReport:
         "proof": watch.proof,
         "anomalies": watch.anomalies,
         "history": watch.history,
+        "keys": watch.keys,
     }
     findings, unseen = _examine_parts(env.environment, parts)
     if watch.unreadable:
@@ -214,6 +215,14 @@ class _Examination:
         if report.trouble:
             raise report.trouble
         return history_findings(self.environment, report.faults)
+
+    def keys(self) -> list[Finding]:
+        """A key-survival drill that failed or is overdue; where an escrowed identity is set."""
+        if self.unreadable or not self.env.settings.has_escrow:
+            return []
+        present = {backup.name.dump for backup in self.present}
+        drill = key_record.awaited_drill(self.env, self.now)
+        return drill.findings(self.environment, present, self.now)
 
     def _counted(self, backups: Sequence[BackupSummary]) -> list[BackupSummary]:
         """The backups that count: of the environment's own database, and not from the future."""

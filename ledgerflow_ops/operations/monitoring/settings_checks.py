@@ -9,15 +9,16 @@ from pathlib import Path
 from ledgerflow_ops import places
 from ledgerflow_ops.adapters.storage import age_keys
 from ledgerflow_ops.config import Settings
+from ledgerflow_ops.core.catalog.backup_keys import Opening
 from ledgerflow_ops.core.checks import Check, passed, warned
 from ledgerflow_ops.core.counts import count_of
+from ledgerflow_ops.core.durations import format_duration
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import Refused
 from ledgerflow_ops.core.hints import Hint, command, make
-from ledgerflow_ops.operations import keys
+from ledgerflow_ops.operations import key_drill, key_record, keys
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
 from ledgerflow_ops.operations.history import history_files
-from ledgerflow_ops.operations.keys import Opening
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]+@|\bpassword\s*=\s*\S")
@@ -90,6 +91,35 @@ def encryption_checks(env: EnvironmentContext) -> Iterator[Check]:
         yield warned(name, "other key", text, Hint(make("keys", env.environment), " lists them."))
 
 
+def escrow_checks(env: EnvironmentContext) -> Iterator[Check]:
+    """Whether the backups of an encrypted environment survive the loss of this machine's key: a warning while
+    no escrowed identity is set, or where the last key-survival drill is missing, too old, or failed."""
+    settings, now = env.settings, env.ctx.clock()
+    if not settings.all_recipients:
+        return
+    name, last = f"{env.environment} escrow", key_record.read_drill(env)
+    again = Hint(make("keys", env.environment, DRILL=1))
+    if (problem := key_drill.settings_problem(env)) and (
+        settings.has_escrow or not last or last.overdue(now)
+    ):
+        yield warned(name, "no escrow", problem.message, Hint(problem.hint, " Then ", again))
+        return
+    if last is None or last.at is None:
+        text = "No key-survival drill has run: nothing shows that the backups survive the loss of this key."
+        yield warned(name, "no drill", text, again)
+        return
+    verdict, age = last.check(), format_duration(now - last.at)
+    if not verdict.passed:
+        text = f"The last key-survival drill, {age} ago, failed. {verdict.message}"
+        yield warned(name, "failed", text, Hint(verdict.hint.within(env.environment), " Then ", again))
+    elif last.overdue(now):
+        yield warned(
+            name, "overdue", f"The last key-survival drill was {age} ago. It is due every week.", again
+        )
+    else:
+        yield passed(name, f"key-survival drill {age} ago. {verdict.message}")
+
+
 def signing_key_checks(ctx: OperationContext) -> Iterator[Check]:
     """Where the key is that signs the history, and what must be kept elsewhere; a warning where it would lie
     beside the backups.
@@ -119,7 +149,8 @@ def _secret_files(settings: Settings) -> Iterator[Path]:
     named += [channel.url_file for channel in settings.alerts.channels]
     named += [location.credentials_file for location in settings.locations]
     for env in settings.environments.values():
-        named += [env.database_url_file, env.admin_database_url_file, env.ping_url_file, env.identity_file]
+        named += [env.database_url_file, env.admin_database_url_file, env.ping_url_file]
+        named += [env.identity_file, env.escrow_identity_file]
     yield from filter(None, named)
     if _holds_a_secret(places.config_file()):
         yield places.config_file()

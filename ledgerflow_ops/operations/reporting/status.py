@@ -6,13 +6,16 @@ from datetime import datetime
 from typing import Any
 
 from ledgerflow_ops.core.alerting.findings import Alert, Finding, Level
+from ledgerflow_ops.core.catalog.backup_keys import KeyCoverage, key_coverage
 from ledgerflow_ops.core.catalog.backup_summary import BackupSummary
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.hints import Hint, make
+from ledgerflow_ops.core.monitoring.key_survival import KeyDrill
 from ledgerflow_ops.core.presentation.day_status import Health, health_of, worst_first
 from ledgerflow_ops.core.restore.database_names import SiblingDatabase
 from ledgerflow_ops.core.restore.restore_rights import RestoreRights
+from ledgerflow_ops.operations import key_record
 from ledgerflow_ops.operations.alerting import alerts
 from ledgerflow_ops.operations.archive import copies_record
 from ledgerflow_ops.operations.archive.copies_record import CopiesRecord
@@ -62,6 +65,8 @@ class Status:
     rights: RestoreRights | None = None
     copies: CopiesRecord | None = None
     """What the last run of the archive saw; None before one, and where no archive location is set."""
+    key_drill: KeyDrill | None = None
+    """The last key-survival drill; None before one."""
 
     @property
     def env(self) -> EnvironmentContext:
@@ -70,6 +75,11 @@ class Status:
     @property
     def proven(self) -> BackupSummary | None:
         return self.folder_status.proven
+
+    @property
+    def coverage(self) -> KeyCoverage:
+        """How many backups each key opens, by their manifests."""
+        return key_coverage(self.folder_status.present, self.env.settings.all_recipients)
 
     @property
     def health(self) -> Health:
@@ -110,6 +120,8 @@ class Status:
             ],
             "restore_rights": self.rights.as_json(self.env.environment) if self.rights else None,
             "copies": self.copies.as_json() if self.copies else None,
+            "keys": self.coverage.as_json() if self.coverage else None,
+            "key_drill": self.key_drill.as_json() if self.key_drill and self.key_drill.at else None,
             "backups": folder.backups(),
         }
 
@@ -163,7 +175,21 @@ def _status(env: EnvironmentContext, open_alerts: Sequence[Alert]) -> Status:
     own = [alert for alert in open_alerts if alert.finding.environment is env.environment]
     rights = None if unseen else restore_rights.find_restore_rights(env)
     copies = copies_record.read_record(env) if env.ctx.settings.locations_of(env.environment) else None
-    return Status(folder, _merge_incidents(findings, own), tuple(previous), unseen, rights, copies)
+    return Status(
+        folder,
+        _merge_incidents(findings, own),
+        tuple(previous),
+        unseen,
+        rights,
+        copies,
+        _key_drill(env, folder),
+    )
+
+
+def _key_drill(env: EnvironmentContext, folder: FolderStatus) -> KeyDrill | None:
+    """The last key-survival drill, where it matters."""
+    encrypts = env.encrypts or any(backup.recipients for backup in folder.present)
+    return key_record.read_drill(env) if encrypts else None
 
 
 def _merge_incidents(findings: Sequence[Finding], open_alerts: Sequence[Alert]) -> tuple[Incident, ...]:

@@ -78,6 +78,7 @@ def _environment(item: Status, terminal: Terminal, *, alone: bool) -> None:
         terminal.paragraph(more, "yellow", indent=2)
     _copies(item, terminal)
     _undecrypted(folder, terminal)
+    _keys(item, terminal)
     _restore_rights(item, terminal, hint=alone)
     _kept(item, terminal)
     if alone and folder.backups():
@@ -180,6 +181,22 @@ def _undecrypted(folder: FolderStatus, terminal: Terminal) -> None:
         count, newest = count_of(len(unopened), "backup is", "backups are"), unopened[0]
         text = f"{count} proven no further than by hash. {newest.name.dump}: {newest.undecrypted}"
         terminal.paragraph(text, "yellow", indent=2)
+
+
+def _keys(item: Status, terminal: Terminal) -> None:
+    """Which key opens how many backups, and what the last key-survival drill found; one paragraph."""
+    coverage, folder, drill = item.coverage, item.folder_status, item.key_drill
+    if not coverage:
+        return
+    if drill and drill.at:
+        present = {backup.name.dump for backup in folder.present}
+        drilled, good = drill.sentence(folder.now, present), drill.is_good(folder.now, present)
+    else:
+        drilled, good = "no key-survival drill yet", False
+    parts: list[str | Hint] = [f"keys: {coverage.sentence}; {drilled}"]
+    if coverage.warning:
+        parts.append(Hint(f"; {coverage.warning}: ", make("rekey", item.env.environment, ALL=1)))
+    terminal.paragraph(Hint(*parts), "" if good and not coverage.warning else "yellow", indent=2)
 
 
 def _restore_rights(item: Status, terminal: Terminal, *, hint: bool) -> None:

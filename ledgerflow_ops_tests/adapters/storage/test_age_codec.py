@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ledgerflow_ops.adapters.storage.age_codec import AgeCodec
+from ledgerflow_ops.adapters.storage.age_codec import AgeCodec, open_header
 from ledgerflow_ops.adapters.storage.age_keys import IdentitySource
 from ledgerflow_ops.adapters.storage.local_store import LocalStore
 from ledgerflow_ops.core.errors import BadBackup, KeyUnavailable, LedgerError, SettingsError
@@ -138,6 +138,27 @@ def test_a_disk_that_is_full_while_writing_ends_the_encoder(codec: AgeCodec) -> 
     with pytest.raises(LedgerError, match="full"):
         deque((encoder.write(_PLAIN) for _ in range(100)), maxlen=0)
     encoder.abandon()
+
+
+def test_a_header_opens_by_its_beginning_alone(codec: AgeCodec, tmp_path: Path) -> None:
+    """Without the contents, which may be cut or altered: that is not a matter of the key."""
+    store = LocalStore(tmp_path / "dev")
+    store.prepare()
+    with store.create("x.dump.age", codec) as file:
+        file.write(_PLAIN)
+        file.commit()
+    stored, own = store.read("x.dump.age"), codec.identities.read()
+    end = stored.index(b"\n", stored.index(b"\n--- ") + 1) + 1 + 16  # the header, its MAC, and the nonce
+    for head in (stored, stored[:end], stored[: end + 100], stored[:end] + bytes(100)):
+        open_header(head, own)
+    other = age_keys.new_key(tmp_path / "other.txt")
+    with pytest.raises(KeyUnavailable, match="no identity here opens it"):
+        open_header(stored[:end], IdentitySource(other.file).read())
+    altered = bytearray(stored)
+    altered[end - 20] ^= 1
+    for damaged in (stored[: end - 1], stored[:40], b"", b"PGDMP", bytes(altered)):
+        with pytest.raises(BadBackup, match="header of the encrypted file is damaged"):
+            open_header(damaged, own)
 
 
 def test_no_thread_outlives_its_file(codec: AgeCodec, tmp_path: Path) -> None:

@@ -349,6 +349,16 @@ def test_a_program_gets_a_path_to_the_plain_bytes(store: BackupStore, codec: Cod
     assert store.head("x.dump", 5, codec) == MAGIC
 
 
+def test_the_first_bytes_of_a_file_are_read_alone(store: BackupStore) -> None:
+    _put(store, "x.dump", bytes(range(256)) * 8192, PLAIN)
+    _put(store, "empty.dump", b"", PLAIN)
+    assert store.head("x.dump", 300) == bytes(range(256)) + bytes(range(44))
+    assert store.head("x.dump", 10 * MB) == bytes(range(256)) * 8192
+    assert store.head("empty.dump", 300) == b""
+    with pytest.raises(LedgerError):
+        store.head("missing.dump", 300)
+
+
 def test_an_encoded_file_needs_a_folder_that_may_hold_plain_text(store: BackupStore) -> None:
     _put(store, "x.dump", b"plain", Sealing())
     with pytest.raises(ValueError, match="needs a scratch folder"):

@@ -44,6 +44,24 @@ def test_a_password_in_a_connection_string_is_masked(password: str) -> None:
     assert "dbname=books" in masked
 
 
+def test_programs_have_an_empty_home_during_the_block(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    own = ("HOME", "SSH_AUTH_SOCK", "GNUPGHOME", "GPG_AGENT_INFO", "XDG_CONFIG_HOME", "PGPASSFILE")
+    for name in own:
+        monkeypatch.setenv(name, str(tmp_path / "own"))
+    monkeypatch.setenv("LEDGERFLOW_KEPT", "kept")
+    with process.empty_home() as home:
+        inside = process.run(["env"]).out.decode().splitlines()
+        assert (list(home.iterdir()), home.stat().st_mode & 0o777) == ([], 0o700)
+        process.run(["sh", "-c", 'echo left > "$HOME/file"'])
+    assert not home.exists()
+    assert {f"HOME={home}", "LEDGERFLOW_KEPT=kept"} <= {*inside}
+    assert not [line for line in inside if str(tmp_path / "own") in line]
+    after = process.run(["env"]).out.decode().splitlines()
+    assert {f"{name}={tmp_path / 'own'}" for name in own} <= {*after}
+
+
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\0\n\r"), min_size=1))
 def test_what_follows_a_password_in_a_connection_string_is_kept(password: str) -> None:
     marked = f"s3cr3t{password}s3cr3t"

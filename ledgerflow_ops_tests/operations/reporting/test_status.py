@@ -39,6 +39,8 @@ _STANDING = {
     "room",
     "pins",
     "copies",
+    "keys",
+    "key_drill",
     "quarantine",
     "quarantined",
     "incidents",
