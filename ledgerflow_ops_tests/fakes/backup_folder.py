@@ -43,8 +43,11 @@ class BackupFolder:
         *,
         stem: str = "",
         files: Iterable[FilesState] | None = None,
+        content: bytes = b"",
     ) -> Manifest:
         """Add a backup taken at that instant, proven to that rung (None: without a proof).
+
+        `content` are the dump's bytes, a few by default.
 
         With `files` it has an archive of files, and needs the archives of these earlier states as well.
         """
@@ -53,7 +56,7 @@ class BackupFolder:
             stem or f"ledgerflow_{self.environment}_{local:%Y%m%d_%H%M%S}",
             self.encrypted or bool(self.recipients),
         )
-        dump, roles = f"dump of {taken.isoformat()}".encode(), b"CREATE ROLE owner;\n"
+        dump, roles = content or f"dump of {taken.isoformat()}".encode(), b"CREATE ROLE owner;\n"
         manifest = records.manifest(
             **backup_files.manifest_times(self.environment, self.zone, taken),
             dump=self._write(name.dump, dump),

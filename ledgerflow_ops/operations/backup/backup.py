@@ -117,21 +117,30 @@ def refuse_other_days(env: EnvironmentContext, day: date | None) -> None:
 def requested_name(env: EnvironmentContext, file: str | None) -> BackupName | None:
     """The backup name that FILE= requests; None without it.
 
-    SettingsError (2) for an impossible name, Refused (3) for one that exists.
+    SettingsError (2) for an impossible name, Refused (3) for one that no new backup may have.
     """
     name = naming.custom_name(env.environment, file, encrypted=env.encrypts) if file else None
-    if name and _is_taken(env, name):
+    if name and (why := _why_unavailable(env, name)):
         raise Refused(
-            f"{env.store.describe(name.dump)} exists already.",
-            hint=Hint("Backups are never overwritten. Leave FILE out, or choose another name."),
+            why, hint=Hint("Backups are never overwritten. Leave FILE out, or choose another name.")
         )
     return name
 
 
-def _is_taken(env: EnvironmentContext, name: BackupName) -> bool:
-    """Whether a backup of this stem, or a part of one, is in the store, encrypted or plain."""
+def _why_unavailable(env: EnvironmentContext, name: BackupName) -> str:
+    """Why no new backup may have this name; empty where it may.
+
+    A backup of this stem, or a part of one, may be in the store, encrypted or plain, or in quarantine; or the
+    history misses one.
+    """
     files = (file for either in name.both for file in (either.dump, either.files, either.manifest))
-    return any(env.store.taken(file) for file in files)
+    if any(env.store.taken(file) for file in files):
+        return f"{env.store.describe(name.dump)} exists already."
+    if is_quarantined(env, name):
+        return f"{name.dump} is in quarantine: it could not be put back beside another one of its name."
+    if is_missed(env, name):
+        return f"{name.dump} is missing by the history: another one of its name would hide that."
+    return ""
 
 
 class _Backup:
@@ -210,7 +219,7 @@ class _Backup:
             return ready.name
         local = recovery_point.astimezone(self.env.settings.zone)
         for name in naming.default_names(self.env.environment, local, encrypted=self.env.encrypts):
-            if not (_is_taken(self.env, name) or is_quarantined(self.env, name) or is_missed(self.env, name)):
+            if not _why_unavailable(self.env, name):
                 return name
         raise Refused(
             f"There is already a backup of this second ({local:%Y-%m-%d %H:%M:%S}).",

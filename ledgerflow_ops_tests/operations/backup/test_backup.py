@@ -3,6 +3,7 @@
 import os
 import stat
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -85,6 +86,37 @@ def test_a_backup_in_quarantine_keeps_its_name(sandbox: Sandbox) -> None:
     first = backup.backup(noon)
     quarantine.quarantine(noon, first.dump.file, "not needed", first.dump.file)
     assert backup.backup(noon).dump.file == f"{BackupName.of(first.dump.file).stem}00.dump"
+
+
+def _removed_by_hand(env: EnvironmentContext, file: str) -> None:
+    for part in backup_folder_of(env).path.glob(f"{BackupName.of(file).stem}.*"):
+        part.unlink()
+
+
+def _quarantined(env: EnvironmentContext, file: str) -> None:
+    quarantine.quarantine(env, file, "not needed", file)
+
+
+@pytest.mark.parametrize(
+    ("moved", "message"),
+    [
+        (_removed_by_hand, " is missing by the history: another one of its name would hide that."),
+        (_quarantined, " is in quarantine: it could not be put back beside another one of its name."),
+    ],
+)
+def test_a_name_of_ones_own_is_refused_where_its_backup_may_come_back(
+    sandbox: Sandbox, moved: Callable[[EnvironmentContext, str], None], message: str
+) -> None:
+    env, file = sandbox.env(), "before.dump"
+    backup.backup(env, BackupRequest(file=file))
+    moved(env, file)
+    names = env.store.names(".dump")
+    with pytest.raises(Refused) as refusal:
+        backup.backup(env, BackupRequest(file=file))
+    assert refusal.value.message == file + message
+    assert "choose another name" in str(refusal.value.hint)
+    assert env.store.names(".dump") == names == []
+    assert backup.backup(env, BackupRequest(file="other.dump")).dump.file == "other.dump"
 
 
 def test_the_dump_is_one_that_plain_pg_restore_opens(sandbox: Sandbox) -> None:
