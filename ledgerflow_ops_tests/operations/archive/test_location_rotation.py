@@ -1,5 +1,6 @@
 """A location with its own retention removes what that no longer keeps, and never the last proven copy."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.operations.retention import location_rotations, pins, rotate
 from ledgerflow_ops_tests.e2e.commands import flip_bit
 from ledgerflow_ops_tests.fakes import disks
+from ledgerflow_ops_tests.fakes.backup_folder import BackupFolder
 from ledgerflow_ops_tests.operations.archive.archives import Archives
 from ledgerflow_ops_tests.operations.archive.test_archiving_killed import killed
 
@@ -190,3 +192,19 @@ def test_one_that_is_killed_is_finished_by_the_next(root: Path, where: str) -> N
     records = archives.env.ctx.settings.state_dir / "removals" / "dev" / "usb"
     assert not list(records.iterdir())
     assert len(archives.primary.stems()) == DAYS
+
+
+def test_plans_and_journal_name_the_real_file_of_an_encrypted_backup(root: Path) -> None:
+    archives = Archives(root, locations={"usb": {}}, settings={"retention_days": 30})
+    folder = BackupFolder(archives.primary.path, encrypted=True)
+    files = [folder.add_backup(clock.now() - timedelta(days=ago)).dump.file for ago in range(DAYS)]
+    assert all(file.endswith(".dump.age") for file in files)
+    archives.archive()
+    short = archives.with_settings({"retention_days": 5}, usb=SHORT)
+    [usb] = location_rotations.plan_locations(short.env)
+    assert usb.planned
+    for plan in (rotate.plan_rotation(short.env).as_json(), usb.planned.as_json()):
+        assert [item["file"] for item in plan["backups"]] == files
+    done = short.rotate()
+    *_, noted = journal_file.read_entries(archives.env.ctx.settings.state_dir)
+    assert set(noted["removed"]) == set(done.locations[0].removed) == set(files[6:])
