@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ledgerflow_ops.adapters.system import clock, journal_file, regular_files
 from ledgerflow_ops.adapters.system.os_errors import translated
@@ -27,34 +28,23 @@ _SHORT = re.compile(r"-p=?(?=.)")
 
 
 def record_verdict(
-    state_dir: Path,
-    words: Sequence[str],
-    *,
-    allowed: bool,
-    reason: str,
-    losses: Sequence[str] = (),
-    durable: bool = True,
+    state_dir: Path, words: Sequence[str], allowed: bool, reason: str, losses: Sequence[str], *, durable: bool
 ) -> None:
     """Append a verdict to the journal of operations. LedgerError if it cannot be written.
 
     It need not be `durable` for a call that reads or reaches nothing.
     """
-    with translated(state_dir):
-        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    journal_file.append_entry(
-        state_dir,
-        {
-            "what": "ledger_docker",
-            "at": clock.now().isoformat(),
-            "who": os.environ.get("USER") or f"uid {os.getuid()}",
-            "environment": os.environ.get("LEDGER_ENV", ""),
-            "command": redacted(words),
-            "verdict": "allowed" if allowed else "refused",
-            "reason": reason,
-            "losses": list(losses),
-        },
-        durable=durable,
-    )
+    entry = {
+        "what": "ledger_docker",
+        "at": clock.now().isoformat(),
+        "who": os.environ.get("USER") or f"uid {os.getuid()}",
+        "environment": os.environ.get("LEDGER_ENV", ""),
+        "command": redacted(words),
+        "verdict": "allowed" if allowed else "refused",
+        "reason": reason,
+        "losses": list(losses),
+    }
+    journal_file.append_entry(state_dir, entry, durable=durable)
 
 
 def redacted(words: Sequence[str]) -> str:
@@ -81,27 +71,29 @@ def _without(word: str) -> str:
 
 def known_postgres_volumes(state_dir: Path, engine: str) -> dict[str, str]:
     """The volumes of that engine that were mounted at a PostgreSQL's data folder → their environments."""
-    try:
-        return dict(regular_files.read_json(_file(state_dir)).get(engine, {}))
-    except (OSError, ValueError, AttributeError):
-        return {}
+    known = findings(state_dir, "volumes").get(engine)
+    return dict(known) if isinstance(known, dict) else {}
 
 
 def store_postgres_volumes(state_dir: Path, engine: str, volumes: Mapping[str, str]) -> None:
     """Store these volumes for that engine; those of other engines stay."""
-    file = _file(state_dir)
+    if known_postgres_volumes(state_dir, engine) != volumes:
+        store_finding(state_dir, "volumes", engine, dict(volumes))
+
+
+def findings(state_dir: Path, name: str) -> dict[str, Any]:
+    """What was found out before, from the guard's file `name`; empty if it cannot be read."""
+    try:
+        return regular_files.read_json(state_dir / "guard" / f"{name}.json")
+    except (OSError, ValueError):
+        return {}
+
+
+def store_finding(state_dir: Path, name: str, key: str, value: Any) -> None:
+    """Keep what was found out for the next call, beside what is known of others."""
+    file = state_dir / "guard" / f"{name}.json"
     with translated(file):
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        try:
-            known = regular_files.read_json(file)
-        except (OSError, ValueError):
-            known = {}
-        if known.get(engine, {}) == volumes:
-            return
         unfinished = file.with_suffix(f".{os.getpid()}.partial")
-        unfinished.write_text(json.dumps({**known, engine: dict(volumes)}, indent=1))
+        unfinished.write_text(json.dumps({**findings(state_dir, name), key: value}, indent=1))
         unfinished.replace(file)
-
-
-def _file(state_dir: Path) -> Path:
-    return state_dir / "guard" / "volumes.json"

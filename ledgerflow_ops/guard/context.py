@@ -1,8 +1,9 @@
 """The state of the engine, the project and the host that a verdict depends on, and what is protected."""
 
+import posixpath
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from ledgerflow_ops.guard.host_paths import overlap, within
@@ -37,7 +38,15 @@ _HOSTS = frozenset(("host.docker.internal", "gateway.docker.internal", "host-gat
 
 @dataclass(frozen=True)  # without slots, so that cached properties work
 class Scene:
-    """All that a verdict depends on besides the command line. `silent`: why the engine did not answer."""
+    """All that a verdict depends on besides the command line. `silent`: why the engine did not answer.
+
+    `folder` is the working directory of the command; `images` are those that the call names: the program that
+    each starts, the volumes that it declares. `elsewhere`: for each context, whether it leads to another
+    engine than the one in use. `socket` is the engine's on this machine, empty if it has none here. `disks`
+    maps each protected folder to the mount point of its file system, `links` paths of the host that the call
+    or the engine name to what they resolve to. `outputs` are what the file of a build names as such.
+    `orphans_go`: whether COMPOSE_REMOVE_ORPHANS has the effect of --remove-orphans.
+    """
 
     engine: Engine = field(default_factory=Engine)
     silent: str = ""
@@ -45,22 +54,13 @@ class Scene:
     guarded: ConfiguredProtection = field(default_factory=ConfiguredProtection)
     stdin: Stdin = Stdin.NOTHING
     folder: str = "/"
-    """The working directory of the command."""
     images: Mapping[str, Process] = field(default_factory=dict)
-    """The images that the call names: the program that each starts, the volumes that it declares."""
     elsewhere: Mapping[str, bool] = field(default_factory=dict)
-    """For each context: whether it leads to another engine than the one in use."""
-
     socket: str = ""
-    """The engine's socket on this machine; empty if it has none here."""
     disks: Mapping[str, str] = field(default_factory=dict)
-    """Protected folder of the host → the mount point of its file system."""
     links: Mapping[str, str] = field(default_factory=dict)
-    """Paths of the host that the call or the engine name → the paths that they resolve to."""
     outputs: tuple[str, ...] = ()
-    """The files and folders of the host that the file of a build names as its outputs."""
     orphans_go: bool = False
-    """Whether COMPOSE_REMOVE_ORPHANS has the effect of --remove-orphans."""
 
     @property
     def project_name(self) -> str:
@@ -83,15 +83,14 @@ class Scene:
     def environment_of_volume(self, name: str) -> str:
         """The environment of a volume, by its labels, our records, or the containers that mount it."""
         volume = self.engine.volume(name)
-        labelled = self.environment_of(volume.labels) if volume else ""
-        if labelled or self.guarded.remembered.get(name):
-            return labelled or self.guarded.remembered[name]
+        known = (volume and self.environment_of(volume.labels)) or self.guarded.remembered.get(name)
         held = {self.environment_of(holder.labels) for holder in self.engine.holders(name)}
-        return held.pop() if len(held) == 1 else ""
+        return known or (held.pop() if len(held) == 1 else "")
 
     def held_postgres(self) -> set[str]:
         """The existing volumes that hold, or have held, a PostgreSQL's data."""
-        known = {*self._at_data_folders(None, everything=True), *self.guarded.remembered}
+        every = replace(self, guarded=replace(self.guarded, every_postgres=True), project=None)
+        known = {*every.at_data_folders(), *self.guarded.remembered}
         return {volume.name for volume in self.engine.volumes if volume.name in known}
 
     def ours(self, labels: Mapping[str, str]) -> bool:
@@ -111,9 +110,8 @@ class Scene:
         """The names by which another project could speak to a protected database, or be taken for its own."""
         names = {*self.guarded.projects, "ledger-dev", "ledger-test", "ledger-prod"}
         for container in self.databases():
-            telling = container.database if re.search("ledger|dev|test|prod", container.database) else ""
-            names |= {container.name, container.id[:12], container.project, telling}
-            names |= {*container.addresses, *container.networks} - _NAMELESS
+            networks = container.networks - _NAMELESS
+            names |= {*_names_of(container), container.id[:12], container.project, *networks}
         return names - {""}
 
     def reached(
@@ -126,27 +124,24 @@ class Scene:
         """
         environment, project = self.environment_of(labels), labels.get(PROJECT, "")
         shared = {network.removeprefix("container:") for network in networks} - _NAMELESS
-        text = "\n".join(words)
+        named = set(re.split(r"[^\w.-]+", "\n".join(words)))
+        on_host = "host" in networks
         return [
             other
             for other in self.databases()
             if (environment and environment == self.environment_of(other.labels))
             or (project and project == other.project)
-            or shared & {*other.networks, other.name, other.id, *other.namespaces}
-            or ("host" in networks and (other.published or "host" in other.networks))
-            or (text and _named(text, other))
+            or shared & {other.name, other.id, *(name.removeprefix("container:") for name in other.networks)}
+            or (on_host and (other.published or "host" in other.networks))
+            or named & (_names_of(other) | (_HOSTS if other.published else set()))
         ]
 
     @cached_property
     def protected(self) -> dict[str, str]:
         """The engine's protected volumes, each with the reason."""
-        at_data = self._at_data_folders(self.project)
-        reasons = {}
-        for volume in self.engine.volumes:
-            reason = self._reason(volume, at_data)
-            if reason:
-                reasons[volume.name] = reason
-        return reasons
+        at_data = self.at_data_folders()
+        reasons = {volume.name: self._reason(volume, at_data) for volume in self.engine.volumes}
+        return {name: reason for name, reason in reasons.items() if reason}
 
     def _reason(self, volume: Volume, at_data: Mapping[str, str]) -> str:
         if _says(volume.labels, _YES):
@@ -167,24 +162,24 @@ class Scene:
             return "its name is that of a PostgreSQL's volume"
         return ""
 
-    def _at_data_folders(self, project: Project | None, *, everything: bool = False) -> dict[str, str]:
-        """The volumes at the data folder of a PostgreSQL of ours, in a container or in the compose file.
-
-        With `everything` those of every other PostgreSQL as well.
-        """
-        reasons = {}
-        for container in self.engine.containers:
-            for mount in container.process.mounts if everything or self.ours(container.labels) else ():
-                if mount.kind == "volume" and mount.is_data(container.process.pgdata):
-                    reasons[mount.source] = f"the PostgreSQL in {container.name} keeps its data in it"
-        ours = project and (everything or self.ours({PROJECT: project.name}))
-        for service in project.services if project and ours else ():
-            for mount in service.process.mounts:
-                if mount.kind == "volume" and mount.is_data(service.process.pgdata):
-                    reasons.setdefault(
-                        mount.source, f"the service {service.name} keeps PostgreSQL's data in it"
-                    )
-        return reasons
+    def at_data_folders(self) -> dict[str, str]:
+        """The volumes at the data folder of a PostgreSQL of ours, in the compose file or in a container."""
+        using = [
+            (service.process, f"the service {service.name} keeps PostgreSQL's data in it")
+            for service in (self.project.services if self.project else ())
+            if self.ours({PROJECT: self.project_name})
+        ]
+        using += [
+            (container.process, f"the PostgreSQL in {container.name} keeps its data in it")
+            for container in self.engine.containers
+            if self.ours(container.labels)
+        ]
+        return {
+            mount.source: reason
+            for process, reason in using
+            for mount in process.mounts
+            if mount.kind == "volume" and mount.is_data(process.pgdata)
+        }
 
     @cached_property
     def folders(self) -> dict[str, str]:
@@ -206,6 +201,10 @@ class Scene:
         """The folders that not even a PostgreSQL may mount as its data folder."""
         return {*self.guarded.folders, self.engine.root}
 
+    def on_host(self, path: str) -> str:
+        """A path of the host as typed, absolute and not normalized: a link before `..` matters."""
+        return posixpath.join(self.folder, path)
+
     def reaches(self, path: str, folder: str) -> bool:
         """Whether a path of the host, as written or resolved, is in a folder or contains it."""
         return overlap(path, folder) or overlap(self.links.get(path, path), folder)
@@ -218,29 +217,19 @@ class Scene:
 
     def data(self, process: Process) -> list[Mount]:
         """A container's mounts through which protected data can be changed."""
-        volumes, folders = self.protected, self.folders
-        return [
-            mount
-            for mount in process.mounts
-            if mount.writable
-            and (
-                (mount.kind == "volume" and mount.source in volumes)
-                or (mount.kind == "bind" and any(self.reaches(mount.source, folder) for folder in folders))
-            )
-        ]
+        return [mount for mount in process.mounts if mount.writable and self._holds_data(mount)]
 
-
-def data_targets(mounts: Iterable[Mount]) -> tuple[str, ...]:
-    return tuple(mount.target for mount in mounts)
+    def _holds_data(self, mount: Mount) -> bool:
+        if mount.kind == "bind":
+            return any(self.reaches(mount.source, folder) for folder in self.folders)
+        return mount.kind == "volume" and mount.source in self.protected
 
 
 def _says(labels: Mapping[str, str], words: tuple[str, ...]) -> bool:
     return labels.get(PROTECT, "").lower() in words
 
 
-def _named(text: str, database: Container) -> bool:
-    """Whether a text names the database, its container, or the host that its port is published on."""
+def _names_of(database: Container) -> set[str]:
+    """What a container's words could call a database by: its container, its addresses, a telling name."""
     telling = database.database if re.search("ledger|dev|test|prod", database.database) else ""
-    names = {database.name, telling, *database.addresses} - {""}
-    words = set(re.split(r"[^\w.-]+", text))
-    return bool(names & words) or (database.published and bool(_HOSTS & words))
+    return {database.name, telling, *database.addresses} - {""}

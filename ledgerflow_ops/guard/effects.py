@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import IntEnum
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ledgerflow_ops.core.hints import Hint, command
-from ledgerflow_ops.guard.inside.effects import Effect
 
 if TYPE_CHECKING:
     from ledgerflow_ops.guard.context import Scene
@@ -17,12 +18,21 @@ _IN_STEPS = Hint(
 )
 
 
+class Effect(IntEnum):
+    """How severe an effect is; the most severe of several counts."""
+
+    READS = 0
+    UNCERTAIN = 1
+    """It changes data, or what it does cannot be known: a fresh proven backup insures it."""
+    DESTROYS = 2
+    """It is known to lose data."""
+
+
 @dataclass(frozen=True, slots=True)
 class DataEffect:
-    """One effect on protected data.
+    """One effect, of a call or of a program in a container, in words; `safe` is a safe alternative.
 
-    `what` describes it. `volumes` are the affected volumes, if they are known; `environment` is theirs, empty
-    if it is unknown; `safe` is a safe alternative.
+    `volumes` are the affected volumes, if they are known; `environment` is theirs, empty if it is unknown.
     """
 
     effect: Effect
@@ -33,22 +43,15 @@ class DataEffect:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """An indication that the command's target belongs to `environment`; `sign` is what indicates it."""
-
-    environment: str
-    sign: str
-
-
-@dataclass(frozen=True, slots=True)
 class Judgement:
     """The effects of a call on what it reaches; none where it reaches nothing that is protected.
 
-    `unknown`: why they could not be determined; `way_out`: the hint for that.
+    `targets` are what indicates the environment of the call's target. `unknown`: why the effects could not be
+    determined; `way_out`: the hint for that.
     """
 
     impacts: tuple[DataEffect, ...] = ()
-    targets: tuple[Target, ...] = ()
+    targets: tuple[DataEffect, ...] = ()
     unknown: str = ""
     way_out: Hint = _IN_STEPS
 
@@ -57,16 +60,34 @@ class Judgement:
         return max((impact.effect for impact in self.impacts), default=Effect.READS)
 
 
-def destroys(
-    what: str, environment: str, volumes: tuple[str, ...] = (), safe: Hint = ASK_FIRST
-) -> DataEffect:
-    return DataEffect(Effect.DESTROYS, what, environment, volumes, safe)
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Where a program would run.
+
+    `data` are the protected folders in its container, absolute; none in one that only reaches the database
+    over the network. `terminal`: a person types; `input`: something else is attached to its standard input.
+    """
+
+    data: tuple[str, ...]
+    terminal: bool = False
+    input: bool = False
+    workdir: str = "/"
+
+    def opening(self, what: str) -> DataEffect:
+        """The effect of a program that reads commands from its standard input."""
+        if self.input or self.terminal:
+            return uncertain(f"opens {what}, whose input cannot be checked")
+        return reads(f"starts {what} with nothing to read")
 
 
-def uncertain(
-    what: str, environment: str, volumes: tuple[str, ...] = (), safe: Hint = ASK_FIRST
-) -> DataEffect:
-    return DataEffect(Effect.UNCERTAIN, what, environment, volumes, safe)
+def names(text: str) -> frozenset[str]:
+    """The names of a list separated by spaces."""
+    return frozenset(text.split())
+
+
+reads = partial(DataEffect, Effect.READS)
+uncertain = partial(DataEffect, Effect.UNCERTAIN)
+destroys = partial(DataEffect, Effect.DESTROYS)
 
 
 def on_volume(
@@ -78,6 +99,6 @@ def on_volume(
     return (destroys if known else uncertain)(what, whose, volumes, safe)
 
 
-def distinct(impacts: Iterable[DataEffect]) -> tuple[DataEffect, ...]:
-    """Each effect once, the worst first."""
-    return tuple(sorted(dict.fromkeys(impacts), key=lambda impact: -impact.effect))
+def worst(effects: Iterable[DataEffect], otherwise: str) -> DataEffect:
+    """The worst effect; without any, one that reads, for `otherwise`."""
+    return max(effects, key=lambda found: found.effect, default=reads(otherwise))

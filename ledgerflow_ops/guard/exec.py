@@ -13,20 +13,11 @@ _NOT_FOUND = 127
 def real(program: str) -> Path:
     """The first `program` on the PATH that is not this wrapper, nor a script that leads back to it."""
     tried = _tried()
-    for program_path in docker.real_programs(program):
-        if str(program_path) not in tried:
-            return program_path
-    from ledgerflow_ops.core.errors import (
-        LedgerError,  # what passes on a reading command imports nothing slow
-    )
-    from ledgerflow_ops.core.hints import Hint
-
-    error = LedgerError(
-        f"There is no real {program} on the PATH behind ledger_docker.",
-        hint=Hint(f"Install {program}, or put its folder on the PATH; which -a {program} lists all of them."),
-    )
-    error.exit_code = _NOT_FOUND
-    raise error
+    found = next((path for path in docker.real_programs(program) if str(path) not in tried), None)
+    if found:
+        return found
+    every = f"Install {program}, or put its folder on the PATH; which -a {program} lists all of them."
+    raise _error(f"There is no real {program} on the PATH behind ledger_docker.", every, _NOT_FOUND)
 
 
 def become(program: Path, words: tuple[str, ...]) -> NoReturn:
@@ -38,13 +29,17 @@ def become(program: Path, words: tuple[str, ...]) -> NoReturn:
     try:
         os.execv(program, [program.name, *words])  # noqa: S606 - no shell is what is wanted
     except OSError as error:
-        from ledgerflow_ops.core.errors import LedgerError
-        from ledgerflow_ops.core.hints import Hint
+        alone = f"Try it by itself: {program} version"
+        raise _error(f"{program} could not be started: {error.strerror}.", alone) from None
 
-        raise LedgerError(
-            f"{program} could not be started: {error.strerror}.",
-            hint=Hint(f"Try it by itself: {program} version"),
-        ) from None
+
+def _error(message: str, hint: str, code: int = 1) -> Exception:
+    from ledgerflow_ops.core.errors import LedgerError  # a reading command imports nothing slow
+    from ledgerflow_ops.core.hints import Hint
+
+    error = LedgerError(message, hint=Hint(hint))
+    error.exit_code = code
+    return error
 
 
 def _tried() -> list[str]:

@@ -32,16 +32,17 @@ class Stdin(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """A volume of the engine, with its driver and the driver's options."""
+    """A volume of the engine or of a compose file; Compose neither creates nor removes an `external` one."""
 
     name: str
     labels: Mapping[str, str] = field(default_factory=dict)
     driver: str = "local"
     options: Mapping[str, str] = field(default_factory=dict)
+    external: bool = False
 
     @property
     def places(self) -> tuple[str, ...]:
-        """The folders of the host that hold its data, by its driver options."""
+        """The folders of the host that hold its data, by the options of its driver."""
         return host_places(self.options)
 
     @property
@@ -60,12 +61,18 @@ class Mount:
 
     def is_data(self, pgdata: str) -> bool:
         """Whether PostgreSQL keeps its data there."""
-        return _in_a_home(self.target) or bool(pgdata and overlap(pgdata, self.target))
+        return any(within(self.target, home) for home in _HOMES) or bool(
+            pgdata and overlap(pgdata, self.target)
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """What a container runs, and where."""
+    """What a container runs, and where.
+
+    `unbound`: how it could leave the container's isolation, in words. `networks` are those that a service
+    joins, `host` and `container:NAME` among them. `image_id` is that of its creation, empty if unknown.
+    """
 
     image: str
     entrypoint: tuple[str, ...] = ()
@@ -73,16 +80,17 @@ class Process:
     mounts: tuple[Mount, ...] = ()
     pgdata: str = ""
     unbound: str = ""
-    """How it could leave the container's isolation, in words; empty if it cannot."""
     networks: frozenset[str] = frozenset()
-    """The networks that it joins, `host` and `container:NAME` among them; a service's."""
     image_id: str = ""
-    """The image's id, for a container as of its creation; empty if it is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A container of the engine, running or not."""
+    """A container of the engine, running or not.
+
+    `published`: whether ports of it are, on the host. `addresses` are its IP addresses, `database` is the one
+    that its image makes (POSTGRES_DB).
+    """
 
     id: str
     name: str
@@ -91,19 +99,11 @@ class Container:
     labels: Mapping[str, str] = field(default_factory=dict)
     networks: frozenset[str] = frozenset()
     published: bool = False
-    """Whether ports of it are published on the host."""
     addresses: frozenset[str] = frozenset()
-    """Its IP addresses."""
     database: str = ""
-    """The database that its image makes (POSTGRES_DB); empty for none."""
     removes_itself: bool = False
     reads_input: bool = False
     workdir: str = "/"
-
-    @property
-    def namespaces(self) -> set[str]:
-        """The names of the containers whose network namespace it is in."""
-        return {name.removeprefix("container:") for name in self.networks if name.startswith("container:")}
 
     @property
     def project(self) -> str:
@@ -134,27 +134,19 @@ class Engine:
     def container(self, name: str) -> Container | None:
         """The container with that name, id or unique prefix of an id."""
         bare = name.removeprefix("/")
-        exact = [container for container in self.containers if bare in (container.name, container.id)]
-        matches = exact or [
-            container for container in self.containers if bare and container.id.startswith(bare)
-        ]
+        exact = [it for it in self.containers if bare in (it.name, it.id)]
+        matches = exact or [it for it in self.containers if bare and it.id.startswith(bare)]
         return matches[0] if len(matches) == 1 or exact else None
 
     def of(self, project: str, services: Iterable[str] = ()) -> list[Container]:
         """A project's containers, of these services or of all."""
         wanted = set(services)
-        return [
-            container
-            for container in self.containers
-            if project and container.project == project and (not wanted or container.service in wanted)
-        ]
+        ours = (it for it in self.containers if project and it.project == project)
+        return [it for it in ours if not wanted or it.service in wanted]
 
     def holders(self, volume: str) -> list[Container]:
-        return [
-            container
-            for container in self.containers
-            if any(mount.kind == "volume" and mount.source == volume for mount in container.process.mounts)
-        ]
+        held = ("volume", volume)
+        return [it for it in self.containers if held in {(at.kind, at.source) for at in it.process.mounts}]
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,48 +159,34 @@ class Hook:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A service of a compose file, with its volumes under the names that the engine knows them by."""
+    """A service of a compose file, with its volumes under the names that the engine knows them by.
+
+    `at_start` also runs by `watch` when files of the host have changed; `watched` are the folders in it into
+    which these are copied. `provided`: a program of its own implements it. `pull` is its `pull_policy`.
+    """
 
     name: str
     process: Process
     copies: int = 1
     at_start: tuple[Hook, ...] = ()
-    """What runs in it once it has started, and by `watch` when files of the host have changed."""
     at_stop: tuple[Hook, ...] = ()
     health: tuple[str, ...] = ()
-    """The program of its health check."""
-    outside: str = ""
-    """The problem with a `provider` program that implements it, in words."""
+    provided: bool = False
     watched: tuple[str, ...] = ()
-    """The folders in it into which changed files of the host are copied."""
     pull: str = ""
-    """Its `pull_policy`; empty for the default, which pulls a missing image."""
     built: bool = False
-    """Whether the file has a `build` section for it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Declared:
-    """A volume as declared in the compose file. Compose neither creates nor removes an external one."""
-
-    name: str
-    external: bool = False
-    labels: Mapping[str, str] = field(default_factory=dict)
-    driver: str = ""
-    options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A Compose project. Only its name is always known; the rest needs a readable file."""
+    """A Compose project. Only its name is always known; `unread` says why its file could not be read."""
 
     name: str
     services: tuple[Service, ...] = ()
-    volumes: tuple[Declared, ...] = ()
+    volumes: tuple[Volume, ...] = ()
     files: tuple[str, ...] = ()
     env_files: tuple[str, ...] = ()
     unread: str = ""
-    """Why the compose file could not be read; empty if it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +195,7 @@ class ConfiguredProtection:
 
     `projects` maps Compose projects to environments; `folders` are the host's; `remembered` are volumes that
     were mounted at a PostgreSQL's data folder, with their environments, empty for another project's.
+    `trouble` says what is wrong with the settings file, which then protects nothing.
     """
 
     volumes: frozenset[str] = frozenset()
@@ -224,11 +203,5 @@ class ConfiguredProtection:
     folders: tuple[str, ...] = ()
     remembered: Mapping[str, str] = field(default_factory=dict)
     every_postgres: bool = False
-    """Whether another project's PostgreSQL is protected as well."""
     fresh_minutes: int = 60
     trouble: str = ""
-    """What is wrong with the settings file, which then protects nothing."""
-
-
-def _in_a_home(target: str) -> bool:
-    return any(within(target, home) for home in _HOMES)

@@ -6,8 +6,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from ledgerflow_ops.core.hints import NO_HINT, Hint, make
-from ledgerflow_ops.guard.effects import DataEffect, Judgement
-from ledgerflow_ops.guard.inside.effects import Effect
+from ledgerflow_ops.guard.effects import DataEffect, Effect, Judgement
 
 ENVIRONMENTS = ("dev", "test", "prod")
 _LABEL = Hint("Label its container or volume: com.ledgerflow.environment=dev (or test, or prod).")
@@ -35,8 +34,8 @@ class Requirement(StrEnum):
 class BackupState:
     """An environment's newest backup that is proven valid; `backup` is its file, empty if there is none.
 
-    `age` is the age of its recovery point; `identifier` the system identifier of its source;
-    `trouble` says what is wrong with the location of the backups.
+    `age` is the age of its recovery point; `identifier` the system identifier of its source; `trouble` says
+    what is wrong with the location of the backups; `took` is how long it took to take and prove it.
     """
 
     backup: str = ""
@@ -44,12 +43,11 @@ class BackupState:
     identifier: str = ""
     trouble: str = ""
     took: timedelta = timedelta(0)
-    """How long it took to take and prove it."""
 
 
 @dataclass(frozen=True, slots=True)
 class PermitContext:
-    """LEDGER_ENV, the confirmation, and the backups that exist.
+    """LEDGER_ENV, the confirmation, and that environment's newest backup.
 
     `behind` maps each affected volume to the system identifier of its database, empty if unknown. `fresh` is
     the maximum age of a backup.
@@ -57,7 +55,7 @@ class PermitContext:
 
     environment: str
     confirmed: str = ""
-    backup_states: Mapping[str, BackupState] = field(default_factory=dict)
+    state: BackupState = BackupState()
     behind: Mapping[str, str] = field(default_factory=dict)
     fresh: timedelta = timedelta(hours=1)
 
@@ -77,6 +75,9 @@ class Verdict:
         return self.answer is Answer.PASS
 
 
+_Against = tuple[str, Hint, Requirement]
+
+
 def permit(judgement: Judgement, context: PermitContext) -> Verdict:
     """The verdict on a call; the first objection is its reason."""
     losses = tuple(impact.what for impact in judgement.impacts)
@@ -86,19 +87,12 @@ def permit(judgement: Judgement, context: PermitContext) -> Verdict:
     reason, hint, wanted = against
     insurable = wanted is Requirement.BACKUP and judgement.effect == Effect.UNCERTAIN
     answer = Answer.INSURE if insurable else Answer.REFUSE
-    return Verdict(answer, reason, hint.within(_known(context.environment)), losses, wanted)
-
-
-def _known(environment: str) -> str:
-    return environment if environment in ENVIRONMENTS else ""
-
-
-_Against = tuple[str, Hint, Requirement]
+    environment = context.environment if context.environment in ENVIRONMENTS else ""
+    return Verdict(answer, reason, hint.within(environment), losses, wanted)
 
 
 def _against(judgement: Judgement, context: PermitContext) -> _Against | None:
-    strangers = _wrong_environment(judgement, context)
-    if strangers:
+    if strangers := _wrong_environment(judgement, context):
         return strangers
     if judgement.unknown:
         reason = f"Its effect cannot be determined: {judgement.unknown}"
@@ -110,28 +104,22 @@ def _against(judgement: Judgement, context: PermitContext) -> _Against | None:
 
 def _wrong_environment(judgement: Judgement, context: PermitContext) -> _Against | None:
     """The objection if LEDGER_ENV is not set, or if an indication of the target's environment differs."""
-    signs = [(target.environment, target.sign) for target in judgement.targets]
-    signs += [(impact.environment, impact.what) for impact in judgement.impacts if impact.environment]
-    meant = next((environment for environment, _ in signs if environment), "")
-    hint = (
-        Hint(f"If {meant} is what you mean: LEDGER_ENV={meant}")
-        if meant
-        else Hint("Set LEDGER_ENV to the environment, for example LEDGER_ENV=dev")
-    )
-    if not signs and not (judgement.impacts and judgement.effect == Effect.DESTROYS):
+    signs = (*judgement.targets, *(impact for impact in judgement.impacts if impact.environment))
+    if not signs and judgement.effect != Effect.DESTROYS:
         return None
+    meant = next((sign.environment for sign in signs if sign.environment), "")
+    hint = Hint("Set LEDGER_ENV to the environment, for example LEDGER_ENV=dev")
+    if meant:
+        hint = Hint(f"If {meant} is what you mean: LEDGER_ENV={meant}")
     if context.environment not in ENVIRONMENTS:
         given = f"LEDGER_ENV is {context.environment!r}" if context.environment else "LEDGER_ENV is not set"
         about = f"; this is about {meant}" if meant else ""
         return f"{given}{about}.", hint, Requirement.ENVIRONMENT
-    for environment, sign in signs:
-        if environment != context.environment:
-            whose = f"is {environment}'s" if environment else "belongs to no environment"
-            return (
-                f"LEDGER_ENV is {context.environment}, but this {whose}: {sign}.",
-                hint,
-                Requirement.ENVIRONMENT,
-            )
+    for sign in signs:
+        if sign.environment != context.environment:
+            whose = f"is {sign.environment}'s" if sign.environment else "belongs to no environment"
+            reason = f"LEDGER_ENV is {context.environment}, but this {whose}: {sign.what}."
+            return reason, hint, Requirement.ENVIRONMENT
     return None
 
 
@@ -149,77 +137,53 @@ def _against_effects(impacts: list[DataEffect], context: PermitContext) -> _Agai
             so = "there is no backup to check" if known else "no backup can insure it"
             reason = f"{_said(impact)}, and its environment cannot be determined, so {so}."
             return reason, impact.safe if known else _LABEL, Requirement.NOTHING
-    lacking = _without_backup(impacts, context, must_match=known)
-    if lacking or not (known or context.environment == "prod"):
-        return lacking
-    return _unconfirmed(first, context)
-
-
-def _without_backup(
-    impacts: list[DataEffect], context: PermitContext, *, must_match: bool
-) -> _Against | None:
-    """The objection if there is no fresh, proven backup of the affected database in a sound location."""
-    state = context.backup_states.get(context.environment, BackupState())
-    at_stake = {volume for impact in impacts for volume in impact.volumes}
-    behind = {volume: context.behind.get(volume, "") for volume in sorted(at_stake)}
-    missing = missing_backup(context.environment, state, context.fresh, behind, must_match=must_match)
-    if missing is None:
+    volumes = sorted({volume for impact in impacts for volume in impact.volumes})
+    if lacking := _without_backup(volumes, context, must_match=known):
+        reason, hint, wanted = lacking
+        return f"{_said(first)}, and {reason}.", hint, wanted
+    word = context.environment
+    if context.confirmed == word or not (known or word == "prod"):
         return None
-    reason, hint, wanted = missing
-    return f"{_said(impacts[0])}, and {reason}.", hint, wanted
+    to_confirm = f"If you want that, type {word} when asked, or put CONFIRM={word} before the command. "
+    return (
+        f"{_said(first)}.",
+        Hint(to_confirm, first.safe.within(first.environment)),
+        Requirement.CONFIRMATION,
+    )
 
 
-def missing_backup(
-    environment: str, state: BackupState, fresh: timedelta, behind: Mapping[str, str], *, must_match: bool
-) -> _Against | None:
-    """Why an environment's newest backup does not cover the volumes in `behind`; None if it does.
+def _without_backup(volumes: list[str], context: PermitContext, *, must_match: bool) -> _Against | None:
+    """The objection if there is no fresh, proven backup of the affected database in a sound location.
 
-    `behind` maps each volume to the system identifier of its database, empty if that is unknown. With
-    `must_match` an unknown one is not covered.
+    With `must_match` a database whose system identifier is unknown is not covered.
     """
+    environment, state = context.environment, context.state
     take = Hint(make("backup", environment))
     if state.trouble:
         return state.trouble, Hint(make("doctor"), " shows details."), Requirement.NOTHING
     if not state.backup:
         return f"{environment} has no proven backup", take, Requirement.BACKUP
-    if state.age > fresh:
-        how_old = f"{_words(state.age)} old (at most {_words(fresh)})"
+    if state.age > context.fresh:
+        how_old = f"{_words(state.age)} old (at most {_words(context.fresh)})"
         newest = f"{environment}'s newest proven backup, {state.backup}, is {how_old}"
         return newest, take, Requirement.BACKUP
     of_it = f"{state.backup} is of"
-    for name, identifier in behind.items():
+    for name, identifier in ((volume, context.behind.get(volume, "")) for volume in volumes):
         if identifier and identifier != state.identifier:
-            return (
-                f"{of_it} another database than the one in {name}",
-                Hint("Check which database it is: ", make("identity", environment), " (nothing was changed)"),
-                Requirement.NOTHING,
+            check = Hint(
+                "Check which database it is: ", make("identity", environment), " (nothing was changed)"
             )
+            return f"{of_it} another database than the one in {name}", check, Requirement.NOTHING
         if must_match and not identifier:
-            return (
-                f"whether {of_it} the database in {name} cannot be determined",
-                Hint("Start its PostgreSQL, so that it can be queried; then run this again."),
-                Requirement.NOTHING,
-            )
+            start = Hint("Start its PostgreSQL, so that it can be queried; then run this again.")
+            return f"whether {of_it} the database in {name} cannot be determined", start, Requirement.NOTHING
     return None
-
-
-def _unconfirmed(first: DataEffect, context: PermitContext) -> _Against | None:
-    if context.confirmed == context.environment:
-        return None
-    word = context.environment
-    hint = Hint(
-        f"If you want that, type {word} when asked, or put CONFIRM={word} before the command. ",
-        first.safe.within(first.environment),
-    )
-    return f"{_said(first)}.", hint, Requirement.CONFIRMATION
 
 
 def _why_allowed(judgement: Judgement, context: PermitContext) -> str:
     if judgement.effect == Effect.READS:
         return "does not change protected data"
-    state = context.backup_states.get(context.environment)
-    assert state is not None
-    held = f"{state.backup}, {_words(state.age)} old and proven valid, holds the data"
+    held = f"{context.state.backup}, {_words(context.state.age)} old and proven valid, holds the data"
     return f"confirmed, and {held}" if judgement.effect == Effect.DESTROYS else held
 
 

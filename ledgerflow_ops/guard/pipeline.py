@@ -8,7 +8,6 @@ from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 
-from ledgerflow_ops.adapters.system import clock
 from ledgerflow_ops.core.counts import count_of
 from ledgerflow_ops.core.errors import LedgerError, SettingsError
 from ledgerflow_ops.core.hints import Hint, make
@@ -16,25 +15,15 @@ from ledgerflow_ops.guard import audit_log, recoverability
 from ledgerflow_ops.guard import exec as real
 from ledgerflow_ops.guard.command_line.parse import Call, parse
 from ledgerflow_ops.guard.context import Scene
-from ledgerflow_ops.guard.effects import Judgement
-from ledgerflow_ops.guard.inside.effects import Effect
+from ledgerflow_ops.guard.effects import Effect, Judgement
 from ledgerflow_ops.guard.model import ConfiguredProtection
-from ledgerflow_ops.guard.permit import (
-    ENVIRONMENTS,
-    Answer,
-    BackupState,
-    PermitContext,
-    Requirement,
-    Verdict,
-    permit,
-)
+from ledgerflow_ops.guard.permit import ENVIRONMENTS, Answer, PermitContext, Requirement, Verdict, permit
 from ledgerflow_ops.guard.protection import protected_objects
 from ledgerflow_ops.guard.resolve import EngineClient, resolve
 from ledgerflow_ops.guard.rules.judge import judge
 
 __all__ = ["Pipeline", "parse"]
 
-_EFFECTS = {Effect.READS: "reads", Effect.UNCERTAIN: "uncertain", Effect.DESTROYS: "destroys"}
 _LONG = timedelta(seconds=10)
 _WAYS = ("auto", "ask", "never")
 
@@ -56,7 +45,9 @@ class Pipeline:
         self._keep(scene, judgement, verdict)
         self._mention(scene, judgement)
         if not verdict.allowed:
-            self._refuse(verdict)
+            _say(f"ledger_docker: refused. {verdict.reason}")
+            losses = (loss for loss in verdict.losses if loss.lower() not in verdict.reason.lower())
+            _say(*(f"  at stake: {loss}" for loss in losses), f"hint: {verdict.hint}" if verdict.hint else "")
         return verdict.allowed
 
     def explain(self) -> int:
@@ -74,60 +65,38 @@ class Pipeline:
     def judged(self) -> tuple[Scene, Judgement, Verdict]:
         """What the call reaches, what it would do there, and the verdict; nothing is run, taken or kept."""
         if self.call.reads or self.call.verb == "help":
-            return (
-                Scene(),
-                Judgement(),
-                Verdict(Answer.PASS, f"{self.call.verb or 'docker'} never changes data"),
-            )
+            reason = f"{self.call.verb or 'docker'} never changes data"
+            return Scene(), Judgement(), Verdict(Answer.PASS, reason)
         scene, judgement = examined(self._client, protected_objects.configured_protection)
         return scene, judgement, permit(judgement, self._context(scene, judgement))
 
     def _context(self, scene: Scene, judgement: Judgement) -> PermitContext:
         environment = os.environ.get("LEDGER_ENV", "")
-        fresh = timedelta(minutes=scene.guarded.fresh_minutes)
+        context = PermitContext(
+            environment, self.confirmed, fresh=timedelta(minutes=scene.guarded.fresh_minutes)
+        )
         ours = {impact.environment for impact in judgement.impacts} == {environment}
         if judgement.effect is Effect.READS or environment not in ENVIRONMENTS or not ours:
-            return PermitContext(environment, self.confirmed, fresh=fresh)
+            return context
         volumes = sorted({name for impact in judgement.impacts for name in impact.volumes})
-        behind = {name: recoverability.database_identifier(name, scene, self._client.api) for name in volumes}
-        state = self._backup_state(environment, scene, volumes, fresh, judgement.effect)
-        return PermitContext(environment, self.confirmed, {environment: state}, behind, fresh)
-
-    def _backup_state(
-        self, environment: str, scene: Scene, volumes: list[str], fresh: timedelta, effect: Effect
-    ) -> BackupState:
-        """The newest proven backup. Before an uncertain call the last finding is enough while it holds."""
-        now, state_dir = clock.now(), protected_objects.state_dir()
-        stored = recoverability.stored_finding(state_dir, environment, now)
-        if stored and effect is Effect.UNCERTAIN and stored.age <= fresh:
-            return stored
-        from ledgerflow_ops import config  # slow to import, and rarely needed
-        from ledgerflow_ops.core.environments import Environment
-        from ledgerflow_ops.operations.context import OperationContext
-
-        try:
-            env = OperationContext(config.load()).env(Environment(environment))
-        except SettingsError as error:
-            return BackupState(trouble=f"no backup can be looked for: {error.message}")
-        state = recoverability.backup_state(env, now, scene, volumes)
-        recoverability.store_finding(state_dir, env, state, now)
-        return state
+        # Before an uncertain call the last finding is enough while it holds.
+        enough = context.fresh if judgement.effect is Effect.UNCERTAIN else None
+        return replace(
+            context,
+            behind=recoverability.database_identifiers(volumes, scene, self._client.api),
+            state=recoverability.newest(environment, scene, volumes, enough),
+        )
 
     def _keep(self, scene: Scene, judgement: Judgement, verdict: Verdict) -> None:
         """Record the verdict before the call runs. A call that could change data does not run unrecorded."""
         concerns = judgement.effect != Effect.READS or not verdict.allowed
+        state_dir, words = protected_objects.state_dir(), (self.call.program, *self.call.typed)
         try:
-            state_dir = protected_objects.state_dir()
             if scene.engine.id:
                 seen = {name: scene.environment_of_volume(name) for name in scene.held_postgres()}
                 audit_log.store_postgres_volumes(state_dir, scene.engine.id, seen)
             audit_log.record_verdict(
-                state_dir,
-                (self.call.program, *self.call.typed),
-                allowed=verdict.allowed,
-                reason=verdict.reason,
-                losses=verdict.losses,
-                durable=concerns,
+                state_dir, words, verdict.allowed, verdict.reason, verdict.losses, durable=concerns
             )
         except (LedgerError, ValueError) as error:
             if verdict.allowed and concerns:
@@ -136,23 +105,14 @@ class Pipeline:
 
     def _mention(self, scene: Scene, judgement: Judgement) -> None:
         """Say what is wrong with the settings, and whose PostgreSQL is lost that is not protected."""
-        if scene.guarded.trouble:
-            _say(
-                f"ledger_docker: the settings are left out, for they cannot be read: {scene.guarded.trouble}"
-            )
+        if trouble := scene.guarded.trouble:
+            _say(f"ledger_docker: the settings are left out, for they cannot be read: {trouble}")
         if judgement.effect is Effect.DESTROYS or judgement.unknown or self.call.reads or scene.silent:
             return
         everything = replace(scene, guarded=replace(scene.guarded, every_postgres=True))
         for loss in judge(self.call, everything).impacts:
             if loss.effect is Effect.DESTROYS and loss.volumes:
                 _say(f"ledger_docker: note: {loss.what}; not LedgerFlow's, so it is not protected.")
-
-    def _refuse(self, verdict: Verdict) -> None:
-        lines = [f"ledger_docker: refused. {verdict.reason}"]
-        lines += [
-            f"  at stake: {loss}" for loss in verdict.losses if loss.lower() not in verdict.reason.lower()
-        ]
-        _say(*lines, f"hint: {verdict.hint}" if verdict.hint else "")
 
     def _insured(self, verdict: Verdict, scene: Scene) -> bool:
         """Take and prove the missing backup: by itself before an uncertain call, else if a person wants it.
@@ -164,20 +124,13 @@ class Pipeline:
             raise SettingsError(
                 f"GUARD_BACKUP={way!r} is not known.", hint=Hint(f"Use one of: {', '.join(_WAYS)}.")
             )
-        if way == "never" or (not _at_terminal() and (way == "ask" or verdict.answer is not Answer.INSURE)):
+        asks = way == "ask" or verdict.answer is not Answer.INSURE
+        if way == "never" or (asks and not _at_terminal()):
             return False
         _say(f"ledger_docker: {verdict.reason}")
-        asks = way == "ask" or verdict.answer is not Answer.INSURE
         if asks and _ask("Take and prove one now? [y/N] ").lower() not in ("y", "yes"):
             return False
-        return _take_backup(os.environ["LEDGER_ENV"], self._last_took(scene))
-
-    def _last_took(self, scene: Scene) -> timedelta:
-        try:
-            state = self._backup_state(os.environ["LEDGER_ENV"], scene, [], timedelta(0), Effect.DESTROYS)
-        except LedgerError:
-            return timedelta(0)
-        return state.took
+        return _take_backup(os.environ["LEDGER_ENV"], scene)
 
     def _asked(self, verdict: Verdict) -> bool:
         """Ask the person at the terminal for the environment's name; returns whether something was typed."""
@@ -198,10 +151,11 @@ def examined(client: EngineClient, guarded: Callable[[str], ConfiguredProtection
     return scene, judgement
 
 
-def _take_backup(environment: str, took: timedelta) -> bool:
+def _take_backup(environment: str, scene: Scene) -> bool:
     """Take and prove a backup; whether it was. What it prints is shown only if it fails."""
     from ledgerflow_ops.adapters.system import process
 
+    took = recoverability.newest(environment, scene, []).took
     long = f" (the last one took {took.total_seconds():.0f} s)" if took > _LONG else ""
     _say(f"ledger_docker: taking and proving a backup of {environment} first{long} …")
     ours = [sys.executable, "-c", "from ledgerflow_ops.cli import main; main()", "backup"]
@@ -219,34 +173,24 @@ def _explained(call: Call, scene: Scene, judgement: Judgement, verdict: Verdict)
         yield f"           --{name} {audit_log.redacted(values)}"
     if call.operands:
         yield f"           {audit_log.redacted(call.operands)}"
-    if call.reads:
-        yield "examined   nothing: this command never changes data"
+    if call.reads or scene.silent:
+        yield f"examined   nothing: {scene.silent or 'this command never changes data'}"
     else:
-        yield from _examined(scene)
+        volumes, containers = scene.engine.volumes, scene.engine.containers
+        counts = f"{count_of(len(volumes), 'volume')} and {count_of(len(containers), 'container')}"
+        yield f"examined   {counts} in {scene.engine.root}"
+    if project := scene.project:
+        unread = f", whose file could not be read: {project.unread}" if project.unread else ""
+        yield f"           the project {project.name or 'without a name'}{unread}"
+    for name, reason in sorted(scene.protected.items()):
+        yield f"protected  {name}: {reason}"
     for target in judgement.targets:
-        yield f"about      {target.environment or 'no environment'}, by {target.sign}"
+        yield f"about      {target.environment or 'no environment'}, by {target.what}"
     for impact in judgement.impacts:
-        yield f"{_EFFECTS[impact.effect]:<11}{impact.what}"
+        yield f"{impact.effect.name.lower():<11}{impact.what}"
     yield f"verdict    {verdict.answer}: {verdict.reason}"
     if verdict.hint:
         yield f"hint       {verdict.hint}"
-
-
-def _examined(scene: Scene) -> Iterable[str]:
-    if scene.silent:
-        yield f"examined   nothing: {scene.silent}"
-        return
-    engine = scene.engine
-    volumes, containers = (
-        count_of(len(engine.volumes), "volume"),
-        count_of(len(engine.containers), "container"),
-    )
-    yield f"examined   {volumes} and {containers} in {engine.root}"
-    if scene.project:
-        unread = f", whose file could not be read: {scene.project.unread}" if scene.project.unread else ""
-        yield f"           the project {scene.project.name or 'without a name'}{unread}"
-    for name, reason in sorted(scene.protected.items()):
-        yield f"protected  {name}: {reason}"
 
 
 def _at_terminal() -> bool:

@@ -1,22 +1,22 @@
 """The newest backup of an environment, and whether it is of the affected database."""
 
-import json
-import os
 import posixpath
 import sys
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ledgerflow_ops.adapters.services import engine_api
 from ledgerflow_ops.adapters.services.engine_api import EngineApi
-from ledgerflow_ops.adapters.system.os_errors import translated
-from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.adapters.system import clock
+from ledgerflow_ops.core.errors import LedgerError, SettingsError
+from ledgerflow_ops.guard import audit_log
 from ledgerflow_ops.guard.context import Scene
 from ledgerflow_ops.guard.host_paths import within
-from ledgerflow_ops.guard.model import Container, Engine, Mount
+from ledgerflow_ops.guard.model import Engine
 from ledgerflow_ops.guard.permit import BackupState
+from ledgerflow_ops.guard.protection import protected_objects
 
 if TYPE_CHECKING:  # the catalog is slow to import, and rarely needed
     from ledgerflow_ops.operations.context import EnvironmentContext
@@ -39,12 +39,10 @@ def backup_state(
     if entry is None or entry.manifest is None:
         return BackupState()
     trouble = _trouble(env, entry.name.dump, entry.manifest.dump.size, scene, volumes)
-    age = now - entry.manifest.recovery_point
-    seconds = sum(entry.manifest.durations.values()) + sum(
-        entry.proof.durations.values() if entry.proof else ()
-    )
-    identifier = entry.manifest.source.system_identifier
-    return BackupState(entry.name.dump, age, identifier, trouble, timedelta(seconds=seconds))
+    age, identifier = now - entry.manifest.recovery_point, entry.manifest.source.system_identifier
+    proved = entry.proof.durations.values() if entry.proof else ()
+    took = timedelta(seconds=sum((*entry.manifest.durations.values(), *proved)))
+    return BackupState(entry.name.dump, age, identifier, trouble, took)
 
 
 def _trouble(env: "EnvironmentContext", file: str, size: int, scene: Scene, volumes: Iterable[str]) -> str:
@@ -74,37 +72,34 @@ def volume_path(volume: str, engine: Engine) -> str:
     return places[0] if places else posixpath.join(engine.root, "volumes", volume, "_data")
 
 
-def database_identifier(volume: str, scene: Scene, api: EngineApi) -> str:
-    """The system identifier in the control file of the database in a volume; empty if there is none."""
-    for container in scene.engine.holders(volume):
-        for mount in container.process.mounts:
-            if mount.source == volume and (data := _control_of(container, mount, api)):
-                return identifier_in_control_file(data)
-    return _on_this_machine(volume, scene.engine)
+def database_identifiers(volumes: Iterable[str], scene: Scene, api: EngineApi) -> dict[str, str]:
+    """For each volume the system identifier of the database in it, by its control file; empty if none."""
+    return {volume: _database_identifier(volume, scene.engine, api) for volume in volumes}
 
 
-def _control_of(container: Container, mount: Mount, api: EngineApi) -> bytes:
-    """pg_control, from a running or stopped container; empty if it is not there.
+def _database_identifier(volume: str, engine: Engine, api: EngineApi) -> str:
+    """From a running or stopped container, else from this machine.
 
-    The engine sends it as a tar archive: a block of 512 bytes for its name, and then its content.
+    The engine sends a file as a tar archive: a block of 512 bytes for its name, and then its content.
     """
-    home = container.process.pgdata
-    place = posixpath.join(home if home and within(home, mount.target) else mount.target, _CONTROL)
-    ((code, archive),) = api.raw([engine_api.container_file(container.id, place)])
-    return archive[512 : 512 + 8] if code == 200 else b""
-
-
-def _on_this_machine(volume: str, engine: Engine) -> str:
+    for container in engine.holders(volume):
+        for mount in container.process.mounts:
+            home = (
+                container.process.pgdata if within(container.process.pgdata, mount.target) else mount.target
+            )
+            file = engine_api.container_file(container.id, posixpath.join(home, _CONTROL))
+            ((code, archive),) = api.raw([file]) if mount.source == volume else ((0, b""),)
+            if code == 200:
+                return _identifier(archive[512:])
     for inner in ("", "data", "pgdata", "17/docker", "18/docker"):
-        file = Path(volume_path(volume, engine)) / inner / _CONTROL
         try:
-            return identifier_in_control_file(file.read_bytes())
+            return _identifier((Path(volume_path(volume, engine)) / inner / _CONTROL).read_bytes())
         except OSError:
             continue
     return ""
 
 
-def identifier_in_control_file(control: bytes) -> str:
+def _identifier(control: bytes) -> str:
     """The system identifier in a control file: its first eight bytes, in the machine's order.
 
     PostgreSQL's src/include/catalog/pg_control.h, ControlFileData.
@@ -112,62 +107,63 @@ def identifier_in_control_file(control: bytes) -> str:
     return str(int.from_bytes(control[:8], sys.byteorder)) if len(control) >= 8 else ""
 
 
-def store_finding(state_dir: Path, env: "EnvironmentContext", state: BackupState, now: datetime) -> None:
+def newest(
+    environment: str, scene: Scene, volumes: Iterable[str], enough: timedelta | None = None
+) -> BackupState:
+    """The environment's newest proven backup; the last finding is `enough` at that age while it holds."""
+    now, state_dir = clock.now(), protected_objects.state_dir()
+    stored = _stored(state_dir, environment, now)
+    if stored and enough is not None and stored.age <= enough:
+        return stored
+    from ledgerflow_ops import config  # slow to import, and rarely needed
+    from ledgerflow_ops.core.environments import Environment
+    from ledgerflow_ops.operations.context import OperationContext
+
+    try:
+        env = OperationContext(config.load()).env(Environment(environment))
+    except SettingsError as error:
+        return BackupState(trouble=f"no backup can be looked for: {error.message}")
+    state = backup_state(env, now, scene, volumes)
+    root = env.store.root()
+    if root and state.backup and not state.trouble:
+        _store(state_dir, environment, state, root, now)
+    return state
+
+
+def _store(state_dir: Path, environment: str, state: BackupState, root: Path, now: datetime) -> None:
     """Keep what was found out about a sound backup, so that the next call need not read the catalog again.
 
     It holds while the backup's files and their folder are exactly the ones that were examined.
     """
     from ledgerflow_ops.core.catalog.naming import BackupName
 
-    root = env.store.root()
-    if root is None or state.trouble or not state.backup:
-        return
-    names = BackupName.of(state.backup)
-    fields = {
+    names, status = BackupName.of(state.backup), root.stat()
+    files = [str(root / name) for name in (names.dump, names.manifest, names.proof)]
+    finding = {
         "backup": state.backup,
         "recovery_point": (now - state.age).isoformat(),
         "identifier": state.identifier,
-        "files": {
-            str(root / name): _identity(root / name) for name in (names.dump, names.manifest, names.proof)
-        },
-        "folder": [str(root), root.stat().st_mode, root.stat().st_uid],
+        "files": {file: _identity(file) for file in files},
+        "folder": [str(root), status.st_mode, status.st_uid],
     }
-    file = _findings(state_dir)
-    with translated(file):
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        unfinished = file.with_suffix(f".{os.getpid()}.partial")
-        unfinished.write_text(json.dumps({**_known_findings(state_dir), str(env.environment): fields}))
-        unfinished.replace(file)
+    audit_log.store_finding(state_dir, "backups", environment, finding)
 
 
-def stored_finding(state_dir: Path, environment: str, now: datetime) -> BackupState | None:
+def _stored(state_dir: Path, environment: str, now: datetime) -> BackupState | None:
     """What was found out about an environment's newest backup, if its files are still the same ones."""
-    fields = _known_findings(state_dir).get(environment, {})
     try:
-        folder, mode, owner = fields["folder"]
+        finding = audit_log.findings(state_dir, "backups")[environment]
+        folder, *owned = finding["folder"]
         status = Path(folder).stat()
-        same = (status.st_mode, status.st_uid) == (mode, owner)
-        same = same and all(_identity(Path(path)) == identity for path, identity in fields["files"].items())
-        age = now - datetime.fromisoformat(fields["recovery_point"])
-        return (
-            BackupState(fields["backup"], age, fields["identifier"]) if same and age >= -CLOCK_SLACK else None
-        )
+        same = owned == [status.st_mode, status.st_uid]
+        same = same and all(_identity(file) == identity for file, identity in finding["files"].items())
+        age = now - datetime.fromisoformat(finding["recovery_point"])
+        state = BackupState(finding["backup"], age, finding["identifier"])
+        return state if same and age >= -CLOCK_SLACK else None
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
-def _identity(path: Path) -> list[int]:
-    status = path.stat()
+def _identity(file: str) -> list[int]:
+    status = Path(file).stat()
     return [status.st_ino, status.st_size, status.st_mtime_ns, status.st_mode]
-
-
-def _findings(state_dir: Path) -> Path:
-    return state_dir / "guard" / "backups.json"
-
-
-def _known_findings(state_dir: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(_findings(state_dir).read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

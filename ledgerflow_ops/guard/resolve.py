@@ -17,9 +17,8 @@ from ledgerflow_ops.guard.command_line import mounts, standard_input
 from ledgerflow_ops.guard.command_line.grammar import BAKE
 from ledgerflow_ops.guard.command_line.parse import Call, place, written_by
 from ledgerflow_ops.guard.context import Scene
-from ledgerflow_ops.guard.host_paths import host_places, overlap
+from ledgerflow_ops.guard.host_paths import host_places
 from ledgerflow_ops.guard.model import ConfiguredProtection, Engine, Process, Project
-from ledgerflow_ops.guard.rules.copying import on_host
 
 _PATIENCE = 60.0
 _STREAMED = "the compose file comes through standard input"
@@ -71,8 +70,8 @@ class EngineClient:
 
     def spoken(self) -> tuple[int, int]:
         """The version of the interface that docker and the engine speak; a prune depends on it."""
-        words = ("version", "--format", "{{.Client.APIVersion}}")
-        major, _, minor = _said(self._ended([self.docker, *self.call.engine, *words])).strip().partition(".")
+        version = self._docker("version", "--format", "{{.Client.APIVersion}}")
+        major, _, minor = version.strip().partition(".")
         return int(major), int(minor or 0)
 
     def images(self, names: Iterable[str]) -> dict[str, Process]:
@@ -90,37 +89,36 @@ class EngineClient:
         either nothing else is needed, or nothing in it can reach what is protected.
         """
         files = self._files("file", "COMPOSE_FILE") or self._default_files()
-        env_files = self._files("env-file", "COMPOSE_ENV_FILES")
+        bare = Project(self._named(), files=files, env_files=self._files("env-file", "COMPOSE_ENV_FILES"))
         if "-" in files:
-            return Project(self._named(), files=files, unread=_STREAMED)
-        if simple := self._by_text(files, env_files, known):
+            return replace(bare, unread=_STREAMED)
+        if simple := self._by_text(bare, known):
             return simple
-        services = self._services()
         profiles = ("--profile", "*") if self.call.verb in _WITH_ALL_PROFILES else ()
         try:
-            config = self._json(*profiles, "config", "--format", "json", *services)
+            config = self._json(*profiles, "config", "--format", "json", *self._services())
         except _Streamed:
-            return Project(self._named(), files=(*files, "-"), unread=_STREAMED)
+            return replace(bare, files=(*files, "-"), unread=_STREAMED)
         except (NoAnswer, ValueError) as error:
-            return Project(self._named(), files=files, env_files=env_files, unread=f"{error}")
+            return replace(bare, unread=f"{error}")
         wanted = [entry.get("image") or "" for entry in (config.get("services") or {}).values()]
-        return engine_output.project(config, files, env_files, self.images(wanted), engine)
+        found = engine_output.project(config, self.images(wanted), engine)
+        return replace(found, files=files, env_files=bare.env_files)
 
-    def _by_text(
-        self, files: tuple[str, ...], env_files: tuple[str, ...], known: Callable[[Project], Scene]
-    ) -> Project | None:
+    def _by_text(self, bare: Project, known: Callable[[Project], Scene]) -> Project | None:
         """The project as far as the text of its files shows it for certain; None if Compose must be asked."""
-        texts = list(_texts(files))
-        folder = self._folder(files)
-        values = list(_texts([*env_files, *([f"{folder}/.env"] if Path(folder, ".env").exists() else [])]))
-        name = self._named() or compose_text.project_name(texts, folder)
+        files, folder = bare.files, str(Path(bare.files[0]).parent if bare.files else Path.cwd())
+        folder = str(Path(self.call.chosen.get("project-directory", (folder,))[-1]).absolute())
+        texts, defaults = list(_texts(files)), Path(folder, ".env")
+        values = list(_texts([*bare.env_files, *([str(defaults)] if defaults.exists() else [])]))
+        name = bare.name or compose_text.project_name(texts, folder)
         # Compose takes the folder's name as the shell has it, by whatever link it was entered.
         shell = os.environ.get("PWD", "")
         entered = _identity(shell) != _identity(".") or Path(shell).name == Path.cwd().name
         unsure = self.call.verb not in _BY_TEXT or "COMPOSE_" in "".join(values) or not (name and entered)
-        if unsure or len(texts) < len(files) or (not files and not self._named()):
+        if unsure or len(texts) < len(files) or not (files or bare.name):
             return None
-        found = Project(name, files=files, env_files=env_files)
+        found = replace(bare, name=name)
         scene = known(found)
         if self.call.verb in _BY_NAME_ALONE:
             return found
@@ -128,27 +126,19 @@ class EngineClient:
         if name in ours or scene.environment() or any(one.startswith(f"{name}_") for one in scene.protected):
             return None
         paths = list(compose_text.sources(texts, folder))
-        links = _links(paths, scene.folders)
-        apart = all(
-            path and not overlap(links.get(path, path), one) for path in paths for one in scene.folders
-        )
+        near = replace(scene, links=_links(paths, scene.folders))
+        apart = all(path and not near.reaches(path, one) for path in paths for one in scene.folders)
         plain = files and apart and compose_text.plain(texts, [*values, *os.environ.values()], ours)
         return found if plain and not self.call.options.keys() & {"volume", "volumes"} else None
-
-    def _folder(self, files: tuple[str, ...]) -> str:
-        given = self.call.chosen.get("project-directory", ("",))[-1]
-        return str(Path(given or (Path(files[0]).parent if files else ".")).absolute())
 
     def _services(self) -> tuple[str, ...]:
         """The services that a call names; Compose then also lists their dependencies."""
         call = self.call
-        if call.verb in ("compose exec", "compose run", "compose attach"):
-            return call.operands[:1]
-        if call.verb == "compose scale":
-            return tuple(operand.partition("=")[0] for operand in call.operands)
         if call.verb in _WITHOUT_SERVICES | _WITH_ALL_PROFILES or call.foreign:
             return ()
-        return call.operands
+        first = call.verb in ("compose exec", "compose run", "compose attach")
+        named = call.operands[:1] if first else call.operands
+        return tuple(name.partition("=")[0] for name in named) if call.verb == "compose scale" else named
 
     def _named(self) -> str:
         """The project's name as the line or the environment give it."""
@@ -165,31 +155,29 @@ class EngineClient:
     def _in_file(self, variable: str) -> str:
         """A variable's value from the project's .env file, which Compose uses if nothing else sets it."""
         folder = Path(self.call.chosen.get("project-directory", (".",))[-1])
-        try:
-            lines = (folder / ".env").read_text(errors="replace").splitlines()
-        except OSError:
-            return ""
-        values = [line.partition("=") for line in lines if line.partition("=")[0].strip() == variable]
-        return values[-1][2].strip().strip("\"'") if values else ""
+        lines = "".join(_texts([str(folder / ".env")])).splitlines()
+        pairs = (line.partition("=") for line in lines)
+        values = [value for name, _, value in pairs if name.strip() == variable]
+        return values[-1].strip().strip("\"'") if values else ""
 
     def _default_files(self) -> tuple[str, ...]:
         """The files that Compose uses by default: the nearest with a usual name, and its override."""
         start = Path(self.call.chosen.get("project-directory", (".",))[-1]).absolute()
-        for folder in (start, *start.parents):
-            for name in _DEFAULTS:
-                if (folder / name).exists():
-                    first, _, last = name.rpartition(".")
-                    over = [folder / f"{first}.override.{end}" for end in (last, *({"yml", "yaml"} - {last}))]
-                    return (str(folder / name), *(str(path) for path in over if path.exists()))
-        return ()
+        places = (folder / name for folder in (start, *start.parents) for name in _DEFAULTS)
+        found = next((place for place in places if place.exists()), None)
+        if found is None:
+            return ()
+        ends = dict.fromkeys((found.suffix, ".yml", ".yaml"))
+        over = (found.with_name(f"{found.stem}.override{end}") for end in ends)
+        return (str(found), *(str(path) for path in over if path.exists()))
 
     def outputs(self) -> Iterator[str]:
         """The files that `buildx bake` would write, as it prints them itself; none if it cannot."""
         import json
 
-        words = (*self.call.engine, *self.call.verb.split(), *self.call.operands, "--print")
         try:
-            targets = json.loads(_said(self._ended([self.docker, *words]))).get("target") or {}
+            printed = self._docker(*self.call.verb.split(), *self.call.operands, "--print")
+            targets = json.loads(printed).get("target") or {}
         except (NoAnswer, ValueError):
             return
         for given in (entry for target in targets.values() for entry in target.get("output") or ()):
@@ -197,14 +185,16 @@ class EngineClient:
 
     def elsewhere(self, name: str) -> bool:
         """Whether a context leads to an engine other than the call's own; False for an unknown context."""
-        form = ("--format", "{{.Endpoints.docker.Host}}")
-        finished = self._ended([self.docker, "context", "inspect", name, *form])
-        if finished.code:
+        asked, form = ("context", "inspect"), ("--format", "{{.Endpoints.docker.Host}}")
+        try:
+            there = _printed([self.docker, *asked, name, *form])
+            here = os.environ.get("DOCKER_HOST") or self._docker(*asked, *form)
+        except NoAnswer:
             return False
-        here = os.environ.get("DOCKER_HOST") or _said(
-            self._ended([self.docker, *self.call.engine, "context", "inspect", *form])
-        )
-        return bool(finished.out.decode().strip() != here.strip())
+        return there.strip() != here.strip()
+
+    def _docker(self, *words: str) -> str:
+        return _printed([self.docker, *self.call.engine, *words])
 
     def _json(self, *words: str) -> Any:
         """Compose's answer in JSON, from the program that the call is for."""
@@ -212,26 +202,27 @@ class EngineClient:
 
         start = [self.compose] if self.compose else [self.docker, *self.call.engine, "compose"]
         with standard_input.detecting_reads() as (bait, taken):
-            finished = self._ended([*start, *self.call.project, *words], stdin=bait)
-            if taken():
-                raise _Streamed
-        return json.loads(_said(finished))
-
-    def _ended(self, command: Sequence[str | Path], **options: Any) -> Any:
-        from ledgerflow_ops.adapters.system import process  # most calls start no other program
-
-        try:
-            return process.run(command, timeout=_PATIENCE, extra=_own_variables(), **options)
-        except LedgerError as error:
-            raise NoAnswer(error.message) from None
+            try:
+                return json.loads(_printed([*start, *self.call.project, *words], stdin=bait))
+            finally:
+                if taken():
+                    raise _Streamed
 
 
-def _said(finished: Any) -> str:
-    from ledgerflow_ops.adapters.system import process
+def _printed(command: Sequence[str | Path], **options: Any) -> str:
+    """What a program prints; NoAnswer with its error message."""
+    from ledgerflow_ops.adapters.system import process  # most calls start no other program
 
+    # Our variables that `process.run` would change, although Compose substitutes them in its file.
+    own = {name: value for name, value in os.environ.items() if name.startswith("PG")}
+    own["LC_ALL"] = os.environ.get("LC_ALL", "")
+    try:
+        finished = process.run(command, timeout=_PATIENCE, extra=own, **options)
+    except LedgerError as error:
+        raise NoAnswer(error.message) from None
     if finished.code:
         raise NoAnswer(process.last_lines(finished.errors).strip() or f"exit code {finished.code}")
-    return str(finished.out.decode("utf-8", "replace"))
+    return finished.out.decode("utf-8", "replace")
 
 
 def _texts(files: Iterable[str]) -> Iterator[str]:
@@ -240,7 +231,7 @@ def _texts(files: Iterable[str]) -> Iterator[str]:
         try:
             status = Path(file).stat()
             if stat.S_ISREG(status.st_mode) and status.st_size <= _LARGEST:
-                yield Path(file).read_text(encoding="utf-8")
+                yield Path(file).read_text(encoding="utf-8", errors="replace")
         except (OSError, ValueError):
             continue
 
@@ -250,26 +241,24 @@ def resolve(asked: EngineClient, guarded: Callable[[str], ConfiguredProtection])
 
     An engine that does not answer is no error here: `silent` says so.
     """
-    call, stdin, folder = asked.call, standard_input.standard_input(), os.getcwd()  # noqa: PTH109 - as it was typed
+    call = asked.call
+    scene = Scene(stdin=standard_input.standard_input(), folder=os.getcwd())  # noqa: PTH109 - as it was typed
     try:
         engine = asked.engine()
     except (NoAnswer, LedgerError, ValueError, KeyError) as error:
         why = error.message if isinstance(error, LedgerError) else f"the engine does not answer: {error}"
-        return Scene(silent=why, guarded=guarded(""), stdin=stdin, folder=folder)
-    scene = Scene(
+        return replace(scene, silent=why, guarded=guarded(""))
+    named = call.operands[:1]
+    scene = replace(
+        scene,
         engine=engine,
         guarded=guarded(engine.id),
-        stdin=stdin,
-        folder=folder,
         socket=engine_api.local_socket(call.chosen, os.environ),
         orphans_go=os.environ.get("COMPOSE_REMOVE_ORPHANS", "").lower() in ("1", "t", "true", "y", "yes"),
-        images=asked.images(call.operands[:1]) if call.verb in ("run", "create") else {},
-        elsewhere={name: asked.elsewhere(name) for name in call.operands[:1]}
-        if call.verb == "context use"
-        else {},
+        images=asked.images(named) if call.verb in ("run", "create") else {},
+        elsewhere={name: asked.elsewhere(name) for name in named} if call.verb == "context use" else {},
+        outputs=tuple(asked.outputs()) if call.verb == BAKE else (),
     )
-    if call.verb == BAKE:
-        scene = replace(scene, outputs=tuple(asked.outputs()))
     if call.compose:
         bare = scene
         scene = replace(scene, project=asked.project(engine, lambda found: replace(bare, project=found)))
@@ -288,15 +277,9 @@ def _paths(call: Call, scene: Scene) -> Iterator[str]:
         yield from volume.places
     if call.verb == "volume create":
         yield from host_places(mounts.driver_options(call))
-    yield from (on_host(target, scene) for target in (*call.all("output"), *scene.outputs))
+    yield from (scene.on_host(target) for target in (*call.all("output"), *scene.outputs))
     if call.verb in ("cp", "compose cp"):
-        yield from (on_host(path, scene) for name, path in map(place, call.operands) if not name)
-
-
-def _own_variables() -> dict[str, str]:
-    """Our variables that `process.run` would change, although Compose substitutes them in its file."""
-    kept = {name: value for name, value in os.environ.items() if name.startswith("PG")}
-    return {**kept, "LC_ALL": os.environ.get("LC_ALL", "")}
+        yield from (scene.on_host(path) for name, path in map(place, call.operands) if not name)
 
 
 def _disk(folder: str) -> str:
@@ -316,30 +299,29 @@ def _links(paths: Iterable[str], folders: Iterable[str]) -> dict[str, str]:
     links = {}
     for path in paths:
         real = Path(os.path.realpath(path))
-        if (device := _device(real)) in disks:  # mounting the disk gives access to all that is on it
-            links[path] = disks[device]
-            continue
+        disk = disks.get(_device(real))  # mounting the disk gives access to all that is on it
         for above in (real, *real.parents):
             if folder := known.get(_identity(str(above)) or (0, 0)):
                 real = Path(folder, real.relative_to(above))
                 break
-        if str(real) != path:
-            links[path] = str(real)
+        if disk or str(real) != path:
+            links[path] = disk or str(real)
     return links
 
 
 def _device(path: Path) -> int:
     """The device number of a block device; 0 for other files."""
-    try:
-        status = path.stat()
-    except (OSError, ValueError):
-        return 0
-    return status.st_rdev if stat.S_ISBLK(status.st_mode) else 0
+    status = _status(path)
+    return status.st_rdev if status and stat.S_ISBLK(status.st_mode) else 0
 
 
 def _identity(path: str) -> tuple[int, int] | None:
+    status = _status(Path(path))
+    return (status.st_dev, status.st_ino) if status else None
+
+
+def _status(path: Path) -> os.stat_result | None:
     try:
-        status = Path(path).stat()
+        return path.stat()
     except (OSError, ValueError):
         return None
-    return status.st_dev, status.st_ino

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ledgerflow_ops.guard.inside.effects import Effect
+from ledgerflow_ops.guard.effects import Effect
 from ledgerflow_ops_tests import needs
 from ledgerflow_ops_tests.fakes import image
 from ledgerflow_ops_tests.fakes.docker_sandboxes import DATA, DockerSandbox

@@ -7,12 +7,10 @@ from typing import Any
 import pytest
 
 from ledgerflow_ops.guard.context import Scene
-from ledgerflow_ops.guard.effects import DataEffect, Judgement
-from ledgerflow_ops.guard.inside.effects import Effect
+from ledgerflow_ops.guard.effects import DataEffect, Effect, Judgement
 from ledgerflow_ops.guard.model import (
     ConfiguredProtection,
     Container,
-    Declared,
     Engine,
     Hook,
     Mount,
@@ -271,6 +269,7 @@ def test_what_a_container_could_do(line: str, scene: Scene, lost: bool) -> None:
 
 _BOOKS = replace(ENGINE, volumes=(Volume("books", _OURS),), containers=(DB, APP))
 _NAMELESS = replace(APP, process=Process("x", mounts=(Mount("volume", "e" * 64, "/x"),)))
+_NOT_ITS_OWN = Volume("books", external=True)
 _TWO = replace(DB, name="two", id="3" * 64, running=False)
 _HELD = replace(_BOOKS, api=(1, 41))
 _LABELLED = Engine((Volume("kept", {"com.ledgerflow.protect": "true"}),))
@@ -282,8 +281,8 @@ _OF_OURS = "volume prune --filter label=com.docker.compose.project=ledger-dev"
     [
         ("compose down -v", Scene(_BOOKS, project=Project("ledger-dev")), True),
         ("compose down -v", Scene(_BOOKS, project=Project("shop")), False),
-        ("compose down -v", Scene(_BOOKS, project=Project("shop", (), (Declared("books"),))), True),
-        ("compose down -v", Scene(_BOOKS, project=Project("shop", (), (Declared("books", True),))), False),
+        ("compose down -v", Scene(_BOOKS, project=Project("shop", (), (Volume("books"),))), True),
+        ("compose down -v", Scene(_BOOKS, project=Project("shop", (), (_NOT_ITS_OWN,))), False),
         ("system prune --volumes", Scene(_BOOKS), False),
         ("system prune --volumes", Scene(replace(_BOOKS, containers=(replace(DB, running=False),))), True),
         ("system prune --volumes --filter label=x", Scene(replace(_BOOKS, containers=())), False),
@@ -344,8 +343,8 @@ class TestPermit:
 
     LOSS = DataEffect(Effect.DESTROYS, "it drops x", "dev")
     OPEN = DataEffect(Effect.UNCERTAIN, "it may drop x", "dev")
-    NONE = PermitContext("dev", "dev", {"dev": BackupState()})
-    FRESH = PermitContext("dev", "", {"dev": BackupState("b.dump", timedelta(minutes=1))})
+    NONE = PermitContext("dev", "dev", BackupState())
+    FRESH = PermitContext("dev", "", BackupState("b.dump", timedelta(minutes=1)))
 
     def test_a_missing_backup_is_taken_for_what_cannot_be_known_alone(self) -> None:
         assert permit(Judgement((self.OPEN,)), self.NONE).answer is Answer.INSURE

@@ -4,7 +4,7 @@ from collections import Counter
 
 from hypothesis import HealthCheck, given
 
-from ledgerflow_ops.guard.inside.effects import Effect
+from ledgerflow_ops.guard.effects import Effect
 from ledgerflow_ops_tests.fakes.docker_sandboxes import DockerSandbox
 from ledgerflow_ops_tests.guard.conftest import Judged, run
 from ledgerflow_ops_tests.guard.lines import wild

@@ -7,12 +7,10 @@ import pytest
 
 from ledgerflow_ops.guard.command_line.parse import parse
 from ledgerflow_ops.guard.context import Scene
-from ledgerflow_ops.guard.effects import Judgement
-from ledgerflow_ops.guard.inside.effects import Effect
+from ledgerflow_ops.guard.effects import Effect, Judgement
 from ledgerflow_ops.guard.model import (
     ConfiguredProtection,
     Container,
-    Declared,
     Engine,
     Mount,
     Process,
@@ -50,7 +48,7 @@ ENGINE = Engine(
 FILE = Project(
     "ledger-dev",
     (Service("postgres", _POSTGRES), Service("django", Process("django"))),
-    (Declared("books"), Declared("outside", external=True)),
+    (Volume("books"), Volume("outside", external=True)),
     ("/srv/app/docker-compose.dev.yml",),
 )  # fmt: skip
 SCENE = Scene(
@@ -171,7 +169,7 @@ DESTROYS = [
     ("compose up --scale postgres=2", SCENE),
     ("compose scale postgres=3", SCENE),
     ("compose up -V", with_db(process=OLD.process)),
-    ("compose up", replace(SCENE, project=replace(FILE, volumes=(Declared("books", labels={"a": "b"}),)))),
+    ("compose up", replace(SCENE, project=replace(FILE, volumes=(Volume("books", labels={"a": "b"}),)))),
     ("compose up -d", replace(GONE, project=with_service(mounts=(Mount("volume", "new", DATA),)).project)),
     ("compose run postgres rm -rf " + DATA, SCENE),
     ("compose run postgres", SCENE),

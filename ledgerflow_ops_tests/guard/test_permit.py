@@ -7,13 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledgerflow_ops.core.hints import Hint
-from ledgerflow_ops.guard.effects import DataEffect, Judgement, Target
-from ledgerflow_ops.guard.inside.effects import Effect
+from ledgerflow_ops.guard.effects import DataEffect, Effect, Judgement, reads
 from ledgerflow_ops.guard.permit import ENVIRONMENTS, Answer, BackupState, PermitContext, Requirement, permit
 
 FRESH = BackupState("b.dump", timedelta(minutes=5), "7001")
 DROPS = DataEffect(Effect.DESTROYS, "it removes the volume v", "dev", ("v",), Hint("Leave out -v."))
-DEV = Target("dev", "the project ledger-dev")
+DEV = reads("the project ledger-dev", "dev")
 
 
 def _occasion(
@@ -22,7 +21,7 @@ def _occasion(
     standing: BackupState = FRESH,
     behind: str = "7001",
 ) -> PermitContext:
-    return PermitContext(environment, confirmed, {environment: standing}, {"v": behind})
+    return PermitContext(environment, confirmed, standing, {"v": behind})
 
 
 def test_destroying_needs_everything_at_once() -> None:
@@ -122,7 +121,7 @@ def test_what_cannot_be_told_is_refused_with_the_way_out() -> None:
 def test_what_reads_is_nobodys_business_until_it_is_somebody_elses() -> None:
     assert permit(Judgement(), PermitContext("")).allowed
     assert not permit(Judgement(targets=(DEV,)), PermitContext("")).allowed
-    assert not permit(Judgement(targets=(DEV, Target("prod", "the file .env.prod"))), _occasion()).allowed
+    assert not permit(Judgement(targets=(DEV, reads("the file .env.prod", "prod"))), _occasion()).allowed
 
 
 _EFFECTS = st.lists(
@@ -154,7 +153,7 @@ _BACKUP_STATES = st.builds(
 def test_nothing_is_destroyed_without_a_fresh_backup_that_restores_it(
     effects: list[DataEffect], environment: str, confirmed: str, state: BackupState, behind: dict[str, str]
 ) -> None:
-    context = PermitContext(environment, confirmed, {environment: state}, behind)
+    context = PermitContext(environment, confirmed, state, behind)
     verdict = permit(Judgement(tuple(effects)), context)
     if not verdict.allowed:
         assert verdict.hint

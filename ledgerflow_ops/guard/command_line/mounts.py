@@ -7,8 +7,7 @@ from collections.abc import Iterator
 
 from ledgerflow_ops.guard.command_line.parse import Call
 from ledgerflow_ops.guard.context import Scene
-from ledgerflow_ops.guard.engine_output import data_folder
-from ledgerflow_ops.guard.escapes import isolation_gaps
+from ledgerflow_ops.guard.engine_output import SOCKET, data_folder, isolation_gaps, taken
 from ledgerflow_ops.guard.host_paths import host_places
 from ledgerflow_ops.guard.model import Mount, Process
 
@@ -19,27 +18,14 @@ _SAME_FIELD = {"src": "source", "dst": "target", "destination": "target", "ro": 
 def of_call(call: Call, scene: Scene) -> Process:
     """The container that `docker run` or `create` would start, with the image's program if none is given."""
     image, *argv = call.operands or ("",)
-    known = scene.images.get(image)
-    entrypoint = known.entrypoint if known else ()
+    known = scene.images.get(image, Process(image))
+    entrypoint, command = known.entrypoint, tuple(argv) or known.command
     if "entrypoint" in call.options:
-        entrypoint = words(call.last("entrypoint"))
-        command = tuple(argv)
-    else:
-        command = tuple(argv) or (known.command if known else ())
-    given = [text.partition("=") for text in call.all("env")]
-    pgdata = next((value for name, _, value in reversed(given) if name == "PGDATA"), "")
-    return Process(
-        image,
-        entrypoint,
-        command,
-        (*asked_for(call, scene), *_of_image(known)),
-        data_folder(command) or pgdata or (known.pgdata if known else ""),
-        unbound(call),
-    )
-
-
-def _of_image(known: Process | None) -> tuple[Mount, ...]:
-    return known.mounts if known else ()
+        entrypoint, command = words(call.last("entrypoint")), tuple(argv)
+    variables = dict(text.partition("=")[::2] for text in call.all("env"))
+    pgdata = data_folder(command) or variables.get("PGDATA") or known.pgdata
+    mounts = (*asked_for(call, scene), *known.mounts)
+    return Process(image, entrypoint, command, mounts, pgdata, unbound(call))
 
 
 def words(text: str) -> tuple[str, ...]:
@@ -52,47 +38,40 @@ def words(text: str) -> tuple[str, ...]:
 
 def asked_for(call: Call, scene: Scene) -> Iterator[Mount]:
     """Every mount in the options of a call."""
-    for text in call.all("volume"):
-        yield from from_short(text, scene.folder)
+    yield from (_from_short(text, scene.folder) for text in call.all("volume"))
     for text in call.all("mount"):
         yield from _from_long(text, scene.folder)
     for text in call.all("volumes-from"):
         name, _, mode = text.partition(":")
         container = scene.engine.container(name)
-        for mount in container.process.mounts if container else ():
-            writable = mount.writable and "ro" not in mode.split(",")
-            yield Mount(mount.kind, mount.source, mount.target, writable)
+        held = container.process.mounts if container else ()
+        yield from taken(held, writable="ro" not in mode.split(","))
     for text in call.all("tmpfs"):
         yield Mount("tmpfs", "", text.partition(":")[0])
     if call.on("use-api-socket"):
-        yield Mount("bind", "/var/run/docker.sock", "/var/run/docker.sock")
+        yield SOCKET
 
 
-def from_short(text: str, folder: str) -> Iterator[Mount]:
-    """`source:target:mode`. A source with / . or ~ first is a host path; a single word is a new volume."""
-    parts = text.split(":")
-    if len(parts) == 1:
-        yield Mount("volume", "", text)
-        return
-    source, target, mode = parts[0], parts[1], parts[2] if len(parts) > 2 else ""
+def _from_short(text: str, folder: str) -> Mount:
+    """`source:target:mode`. A source with / . or ~ first is a host path; a single word is a new volume.
+
+    Clients before 23.0 do not resolve a relative path, and the engine rejects the line: judged all the same.
+    """
+    source, target, mode, *_ = (*text.split(":"), "", "")
+    if ":" not in text:
+        return Mount("volume", "", text)
     writable = not {"ro", "readonly"} & set(mode.split(","))
     if source.startswith(("/", ".", "~")):
-        yield Mount("bind", _absolute(source, folder), target, writable)
-    else:
-        yield Mount("volume", source, target, writable)
+        return Mount("bind", _absolute(source, folder), target, writable)
+    return Mount("volume", source, target, writable)
 
 
 def _from_long(text: str, folder: str) -> Iterator[Mount]:
     """`type=…,src=…,dst=…`: one line of CSV."""
-    fields: dict[str, str] = {}
-    options: dict[str, str] = {}
-    for part in next(csv.reader([text]), []):
-        name, _, value = part.partition("=")
-        name = name.strip().lower()
-        fields[_SAME_FIELD.get(name, name)] = value  # the last of two names for one field counts
-        if name == "volume-opt":
-            key, _, given = value.partition("=")
-            options[key] = given
+    parts = [part.partition("=") for part in next(csv.reader([text]), [])]
+    given = [(name.strip().lower(), value) for name, _, value in parts]
+    fields = {_SAME_FIELD.get(name, name): value for name, value in given}  # the last of two names counts
+    options = dict(value.partition("=")[::2] for name, value in given if name == "volume-opt")
     source, target = fields.get("source", ""), fields.get("target", "")
     writable = fields.get("readonly", "false") not in _TRUE
     kind = fields.get("type", "volume").lower()
@@ -103,18 +82,13 @@ def _from_long(text: str, folder: str) -> Iterator[Mount]:
 
 def driver_options(call: Call) -> dict[str, str]:
     """The options of a volume's driver that `volume create` gives."""
-    return {name: value for name, _, value in (text.partition("=") for text in call.all("opt"))}
+    return dict(text.partition("=")[::2] for text in call.all("opt"))
 
 
 def unbound(call: Call) -> str:
     """How the options break a container's isolation; empty if they do not."""
-    return isolation_gaps(
-        privileged=call.on("privileged"),
-        powers=call.all("cap-add"),
-        devices=call.all("device"),
-        rules=call.all("device-cgroup-rule"),
-        pid=call.last("pid"),
-    )
+    gaps = (call.all("cap-add"), call.all("device"), call.all("device-cgroup-rule"), call.last("pid"))
+    return isolation_gaps(*gaps, privileged=call.on("privileged"))
 
 
 def _absolute(path: str, folder: str) -> str:

@@ -8,22 +8,9 @@ after `=`, `--` ends the options, and if the rest is a program its options are i
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from types import MappingProxyType
 
-from ledgerflow_ops.guard.command_line.grammar import (
-    BAKE,
-    COMPOSE,
-    DOCKER,
-    GROUPS,
-    JUDGED,
-    READING,
-    SAME_COMMAND,
-    SAME_OPTION,
-    STANDALONE,
-    WRITING,
-    WRITTEN,
-    Options,
-)
+from ledgerflow_ops.guard.command_line import grammar
+from ledgerflow_ops.guard.command_line.grammar import JUDGED, READING, Options
 
 _TRUE = {"1", "t", "T", "TRUE", "true", "True"}
 _FALSE = {"0", "f", "F", "FALSE", "false", "False"}
@@ -62,7 +49,7 @@ class Call:
     @property
     def reads(self) -> bool:
         """Whether it leaves all data as it is, whatever there is on the engine."""
-        return not self.trouble and self.verb in READING - {BAKE} and not self.all("output")
+        return not self.trouble and self.verb in READING - {grammar.BAKE} and not self.all("output")
 
     @property
     def foreign(self) -> bool:
@@ -92,14 +79,14 @@ class Call:
         return self.options.get(name, ())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Read:
     """What one command's options were, what was left, and how many words were options."""
 
-    values: Values
-    operands: tuple[str, ...]
-    used: int
-    help: bool
+    values: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    operands: tuple[str, ...] = ()
+    used: int = 0
+    help: bool = False
 
 
 def parse(program: str, words: Sequence[str]) -> Call:
@@ -107,7 +94,7 @@ def parse(program: str, words: Sequence[str]) -> Call:
     typed = tuple(words)
     try:
         if program == "docker-compose":
-            call = _compose(Call(program, typed), typed, STANDALONE)
+            call = _compose(Call(program, typed), typed, grammar.STANDALONE)
             return replace(call, engine=tuple(_engine_words(call.chosen)))
         return _docker(program, typed)
     except Unparsed as why:
@@ -121,26 +108,20 @@ def _engine_words(chosen: Values) -> Iterator[str]:
 
 
 def _docker(program: str, typed: tuple[str, ...]) -> Call:
-    read = _read(DOCKER, typed)
+    read = _read(grammar.DOCKER, typed)
     call = Call(program, typed, engine=_words(typed[: read.used]), chosen=read.values)
     if read.help or not read.operands:
         return replace(call, verb="help")
     first, *rest = read.operands
     if first == "compose":
-        return _compose(call, tuple(rest), COMPOSE)
-    if first in GROUPS:
-        return _grouped(call, first, rest)
-    verb = SAME_COMMAND.get(first, first)
-    return _command(call, verb, tuple(rest))
-
-
-def _grouped(call: Call, group: str, rest: Sequence[str]) -> Call:
-    if not rest or rest[0] in ("--help", "-h"):
-        return replace(call, verb="help")
-    if rest[0].startswith("-"):
-        raise Unparsed(f"{rest[0]} is between {group} and its command")
-    name = f"{group} {rest[0]}"
-    return _command(call, SAME_COMMAND.get(name, name), tuple(rest[1:]))
+        return _compose(call, tuple(rest), grammar.COMPOSE)
+    if first in grammar.GROUPS:
+        if not rest or rest[0] in ("--help", "-h"):
+            return replace(call, verb="help")
+        if rest[0].startswith("-"):
+            raise Unparsed(f"{rest[0]} is between {first} and its command")
+        first = f"{first} {rest.pop(0)}"
+    return _command(call, grammar.SAME_COMMAND.get(first, first), tuple(rest))
 
 
 def _compose(call: Call, words: tuple[str, ...], known: Options) -> Call:
@@ -152,22 +133,19 @@ def _compose(call: Call, words: tuple[str, ...], known: Options) -> Call:
     if read.help or not read.operands:  # --version before a command does not keep Compose from running it
         return replace(call, verb="help")
     name = f"compose {read.operands[0]}"
-    return _command(call, SAME_COMMAND.get(name, name), read.operands[1:])
+    return _command(call, grammar.SAME_COMMAND.get(name, name), read.operands[1:])
 
 
 def _command(call: Call, verb: str, words: tuple[str, ...]) -> Call:
     """The call with its command. Of one that reads, only the files that it writes on the host count."""
     if verb in READING:
-        files = tuple(_written(words)) if verb.partition(" ")[0] in WRITING else ()
+        files = tuple(_written(words)) if verb.partition(" ")[0] in grammar.WRITING else ()
         options = {"output": files} if files else {}
         return replace(call, verb=verb, operands=words, options=options, trouble=_misnamed(verb, words))
-    known = JUDGED.get(verb)
-    if known is None:
-        if words == ("--help",):
-            return replace(call, verb="help")
-        return replace(call, verb=verb, operands=words, trouble=f"docker {verb} is not a known command")
     try:
-        read = _read(known, words, SAME_OPTION.get(verb, {}))
+        if verb not in JUDGED and words != ("--help",):
+            raise Unparsed(f"docker {verb} is not a known command")
+        read = _read(JUDGED.get(verb, grammar.DOCKER), words)
     except Unparsed as why:
         return replace(call, verb=verb, operands=words, trouble=str(why))
     if read.help:
@@ -210,12 +188,10 @@ def _written(words: tuple[str, ...]) -> Iterator[str]:
         name, equals, value = word.partition("=")
         if name.endswith(".output") or value.partition("=")[0].endswith(".output"):
             yield from written_by(word.partition(".output=")[2])
-        given = value if equals else after
         if word.startswith("-o") and not equals:
-            given = word[2:] or after
-        if not (word.startswith("-o") or name in WRITTEN):
-            continue
-        yield from written_by(given)
+            yield from written_by(word[2:] or after)
+        elif word.startswith("-o") or name in grammar.WRITTEN:
+            yield from written_by(value if equals else after)
 
 
 def written_by(output: str) -> list[str]:
@@ -229,50 +205,42 @@ def _words(words: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(word for word in words if word != "--")
 
 
-def _read(known: Options, words: tuple[str, ...], same: Mapping[str, str] = MappingProxyType({})) -> _Read:
-    """The options among `words` by pflag's rules; `same` maps an option's other names to its usual one."""
-    values: dict[str, tuple[str, ...]] = {}
-    operands: list[str] = []
-    at, asked = 0, False
-    while at < len(words):
-        word = words[at]
-        at += 1
-        if word == "--":
-            return _Read(values, (*operands, *words[at:]), at, asked)
-        if len(word) < 2 or word[0] != "-":
+def _read(known: Options, words: tuple[str, ...]) -> _Read:
+    """The options among `words`, by pflag's rules."""
+    read, operands = _Read(), []
+    while read.used < len(words):
+        word = words[read.used]
+        if word != "--" and (len(word) < 2 or word[0] != "-"):
             if not known.anywhere:
-                return _Read(values, words[at - 1 :], at - 1, asked)
+                break
             operands.append(word)
+            read.used += 1
             continue
+        read.used += 1
+        if word == "--":
+            break
         if word == "--help" and "help" not in known.takes_value:
-            asked = True
+            read.help = True
             continue
-        split = _long if word.startswith("--") else _short
-        for name, value in split(known, word):
-            given = value
-            if given is None:
-                if at >= len(words):
+        for name, value in (_long if word.startswith("--") else _short)(known, word):
+            if value is None:
+                if read.used >= len(words):
                     raise Unparsed(f"--{name} has no value")
-                given, at = words[at], at + 1
-            asked = asked or _asks(name, given)
-            values[same.get(name, name)] = (
-                *values.get(same.get(name, name), ()),
-                _checked(known, name, given),
-            )
-    return _Read(values, tuple(operands), at, asked)
+                value, read.used = words[read.used], read.used + 1
+            read.help = read.help or _asks_for_help(known, name, value)
+            usual = known.same.get(name, name)
+            read.values[usual] = (*read.values.get(usual, ()), value)
+    read.operands = (*operands, *words[read.used :])
+    return read
 
 
-def _asks(name: str, value: str) -> bool:
-    """Whether this requests help. `--help=false` is refused, because the command would run."""
+def _asks_for_help(known: Options, name: str, value: str) -> bool:
+    """Whether an option requests help. `--help=false` is refused, because the command would run."""
     if name == "help" and value not in _TRUE:
         raise Unparsed(f"--help={value} is not a request for help")
-    return name == "help"
-
-
-def _checked(known: Options, name: str, value: str) -> str:
     if not known.takes_value.get(name, False) and value not in _TRUE | _FALSE:
         raise Unparsed(f"--{name}={value} is neither true nor false")
-    return value
+    return name == "help"
 
 
 def _long(known: Options, word: str) -> list[tuple[str, str | None]]:
@@ -280,9 +248,7 @@ def _long(known: Options, word: str) -> list[tuple[str, str | None]]:
     name, equals, value = word[2:].partition("=")
     if name not in known.takes_value:
         raise Unparsed(f"the option --{name} is unknown")
-    if equals:
-        return [(name, value)]
-    return [(name, None if known.takes_value[name] else "true")]
+    return [(name, value if equals else None if known.takes_value[name] else "true")]
 
 
 def _short(known: Options, word: str) -> list[tuple[str, str | None]]:

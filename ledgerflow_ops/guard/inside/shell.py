@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from ledgerflow_ops.guard.inside.effects import names
+from ledgerflow_ops.guard.effects import names
 
 _SIGNS = ";&|()<>\n"
 _REDIRECTIONS = frozenset((">", ">>", ">&", "&>", "&>>", ">|", "<", "<>", "<&"))

@@ -8,17 +8,16 @@ import re
 from collections.abc import Iterator, Sequence
 from getopt import GetoptError, gnu_getopt
 
-from ledgerflow_ops.guard.inside.effects import (
-    Finding,
+from ledgerflow_ops.guard.effects import (
+    DataEffect,
     Surroundings,
     destroys,
-    interactive,
     names,
     reads,
     uncertain,
     worst,
 )
-from ledgerflow_ops.guard.inside.paths import Place, place_of
+from ledgerflow_ops.guard.host_paths import is_away
 
 _MASKED = re.compile(
     r"--[^\n]*|/\*(?:(?!/\*).)*?\*/|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\$(\w*)\$.*?\$\1\$", re.DOTALL
@@ -60,25 +59,20 @@ NO_CALLS = names(
 )
 HARMLESS = NO_CALLS | names(
     """
-    count sum avg min max array_agg string_agg json_agg jsonb_agg bool_and bool_or every stddev
-    variance percentile_cont percentile_disc row_number rank dense_rank lag lead first_value
-    last_value now age date_part date_trunc make_date to_timestamp to_date to_char to_number version
-    current_setting current_database current_schema pg_backend_pid pg_is_in_recovery pg_blocking_pids
-    pg_size_pretty pg_database_size pg_relation_size pg_table_size pg_indexes_size
-    pg_total_relation_size pg_postmaster_start_time pg_get_userbyid pg_get_viewdef pg_get_indexdef
-    pg_get_constraintdef format_type obj_description pg_typeof to_regclass pg_lock_status
-    pg_current_wal_lsn pg_last_wal_replay_lsn pg_sleep length char_length lower upper replace
-    split_part left right lpad rpad concat concat_ws format md5 regexp_replace regexp_matches
-    string_to_array array_to_string abs ceil floor round trunc mod power sqrt random array_length
-    cardinality unnest generate_series to_json to_jsonb row_to_json json_build_object
-    jsonb_build_object jsonb_array_length jsonb_array_elements jsonb_each jsonb_object_keys
+    count sum avg min max array_agg string_agg json_agg jsonb_agg row_number rank lag lead now age
+    date_part date_trunc to_timestamp to_date to_char version current_setting current_database
+    pg_backend_pid pg_is_in_recovery pg_size_pretty pg_database_size pg_relation_size pg_table_size
+    pg_indexes_size pg_total_relation_size pg_get_viewdef pg_get_indexdef pg_typeof to_regclass
+    pg_current_wal_lsn pg_sleep length lower upper replace split_part left right concat format md5
+    regexp_replace abs ceil floor round mod random unnest generate_series to_json to_jsonb
+    json_build_object jsonb_build_object
     """
-)  # fmt: skip
+)
 """Words and functions before a parenthesis that change nothing. A name in quotes or of another schema is not
 looked up."""
 
 
-def of_sql(text: str) -> Finding:
+def of_sql(text: str) -> DataEffect:
     """What `text`, sent to the server as it is, could do at worst. Never raises."""
     masked = _MASKED.sub(lambda found: " " if found[0][:2] in ("--", "/*") else " _ ", text)
     masked = re.sub(r"\s+", " ", masked).lower().strip()
@@ -101,7 +95,7 @@ def _loss(statement: str) -> str:
     return ""
 
 
-def _statement(statement: str) -> Finding:
+def _statement(statement: str) -> DataEffect:
     first = statement.split(" ")[0]
     if first == "show" or _EXPLAINS.match(statement):
         return reads("explains or shows without running")
@@ -112,7 +106,7 @@ def _statement(statement: str) -> Finding:
     return uncertain(f"runs {first.upper()[:20]}, which may change data")
 
 
-def _calling(statement: str) -> Finding:
+def _calling(statement: str) -> DataEffect:
     unknown = [name for name in _CALL.findall(statement) if name not in HARMLESS]
     if re.search(r"_ ?\(|\. ?\w+ ?\(", statement) or unknown:
         return uncertain(f"calls {unknown[0] if unknown else 'a function'}, whose body is unknown")
@@ -120,19 +114,15 @@ def _calling(statement: str) -> Finding:
 
 
 _SHORT = "aAbc:d:eEf:F:h:HlL:no:p:P:qR:sStT:U:v:VwWxXz01?"
-_LONG = sorted(
-    names(
-        """
+_LONG = """
     echo-all no-align echo-errors command= csv dbname= echo-queries echo-hidden file= field-separator=
     host= html list log-file= no-readline output= port= pset= quiet record-separator= single-step
     single-line tuples-only table-attr= username= set= variable= version no-password password expanded
     no-psqlrc field-separator-zero record-separator-zero single-transaction help
-        """
-    )
-)
+"""
 _SAME = {
     "-c": "--command", "-f": "--file", "-o": "--output", "-L": "--log-file", "-v": "--set", "-d": "--dbname",
-    "--variable": "--set", "-l": "--list",
+    "--variable": "--set", "-l": "--list", "-V": "--version", "-?": "--help",
 }  # fmt: skip
 _SHOWS = re.compile(
     r"\\(?:d[A-Za-z]*[S+]*|l\+?|z|s[fv]\+?|conninfo|timing|x|encoding|copyright|h|\?|q)(?: [\w.* ]*)?"
@@ -140,39 +130,36 @@ _SHOWS = re.compile(
 _PLAIN_SET = re.compile(r"(?:ON_ERROR_STOP|VERBOSITY|QUIET|ECHO|FETCH_COUNT)(?:=\w*)?")
 
 
-def psql(args: Sequence[str], around: Surroundings) -> Finding:
+def psql(args: Sequence[str], around: Surroundings) -> DataEffect:
     """What psql with `args` could do at worst."""
     try:
-        options, operands = gnu_getopt(list(args), _SHORT, _LONG)
+        options, operands = gnu_getopt(list(args), _SHORT, _LONG.split())
     except GetoptError as error:
         return uncertain(f"psql would get arguments that cannot be read: {error.msg}")
     given = [(_SAME.get(name, name), value) for name, value in options]
     return worst(_parts(given, operands, around), "reads the list of databases")
 
 
-def _parts(given: list[tuple[str, str]], operands: list[str], around: Surroundings) -> Iterator[Finding]:
-    names = {name for name, _ in given}
+def _parts(given: list[tuple[str, str]], operands: list[str], around: Surroundings) -> Iterator[DataEffect]:
     for name, value in given:
         if name == "--command":
             yield command(value)
         elif name == "--file":
             yield uncertain(f"runs what is in {value}")
-        elif name in ("--output", "--log-file"):
-            away = value[:1] == "/" and place_of(value, around) is Place.AWAY
-            yield reads(f"writes {value}") if away else uncertain(f"writes {value}")
+        elif name in ("--output", "--log-file") and not is_away(value, around):
+            yield uncertain(f"writes {value}")
         elif name == "--set" and not _PLAIN_SET.fullmatch(value):
             yield uncertain("sets a variable of psql, which can stand for SQL")
     for text in (*operands, *(value for name, value in given if name == "--dbname")):
         if re.search(r"option|service|%", text) and re.search(r"=|://", text):
             yield uncertain("connects with options that are not read here")
-    if not names & {"--command", "--file", "--list", "--version", "--help", "-V", "-?"}:
-        yield interactive("psql", around)
+    if not {"--command", "--file", "--list", "--version", "--help"} & {name for name, _ in given}:
+        yield around.opening("psql")
 
 
-def command(text: str) -> Finding:
+def command(text: str) -> DataEffect:
     """What one -c could do: SQL for the server, or a single backslash command."""
     if not text.lstrip().startswith("\\"):
         return of_sql(text)
-    if _SHOWS.fullmatch(text.strip()):
-        return reads(f"shows what {text.split()[0]} shows")
-    return uncertain(f"runs psql's {text.split()[0]}")
+    shows = _SHOWS.fullmatch(text.strip())
+    return (reads if shows else uncertain)(f"runs psql's {text.split()[0]}")

@@ -28,16 +28,7 @@ _DAY = timedelta(days=1)
 
 def safety_check(ctx: OperationContext, envs: Sequence[EnvironmentContext]) -> list[Check]:
     """Checks: first on the PATH, engine reachable, volumes protected, backups fresh, journal writable."""
-    checks = [*_on_path("docker"), *_on_path("docker-compose"), _journal(ctx)]
-    try:
-        scene = _scene()
-    except LedgerError as error:
-        checks.append(failed("engine", "engine", error.message, error.hint))
-    else:
-        volumes, containers = len(scene.engine.volumes), len(scene.engine.containers)
-        counts = f"{count_of(volumes, 'volume')}, {count_of(containers, 'container')}"
-        checks += [passed("engine", f"answers: {counts} in {scene.engine.root}"), *_volumes(scene)]
-    return [*checks, *(_backup(env) for env in envs)]
+    return [*_on_path("docker"), *_on_path("docker-compose"), _journal(ctx), *_engine(), *map(_backup, envs)]
 
 
 def _on_path(program: str) -> Iterator[Check]:
@@ -58,15 +49,22 @@ def _on_path(program: str) -> Iterator[Check]:
 
 
 def _journal(ctx: OperationContext) -> Check:
-    place = ctx.settings.state_dir
+    place, hint = ctx.settings.state_dir, Hint("Fix its owner and mode.")
     if folders.is_writable(place):
         return passed("journal", f"in {place}")
-    return failed(
-        "journal", "read-only", f"Nothing can be written into {place}.", Hint("Fix its owner and mode.")
-    )
+    return failed("journal", "read-only", f"Nothing can be written into {place}.", hint)
 
 
-def _volumes(scene: Scene) -> Iterator[Check]:
+def _engine() -> Iterator[Check]:
+    """Whether the engine answers, and what it keeps that is protected."""
+    try:
+        scene = _scene()
+    except LedgerError as error:
+        yield failed("engine", "engine", error.message, error.hint)
+        return
+    volumes, containers = len(scene.engine.volumes), len(scene.engine.containers)
+    counts = f"{count_of(volumes, 'volume')}, {count_of(containers, 'container')}"
+    yield passed("engine", f"answers: {counts} in {scene.engine.root}")
     for name, reason in sorted(scene.protected.items()):
         whose = scene.environment_of_volume(name) or "no environment's"
         yield passed("volume", f"{name} ({whose}) is protected: {reason}")

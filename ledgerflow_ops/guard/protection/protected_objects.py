@@ -6,6 +6,7 @@ blocks nobody: what labels, mounts and our records protect stays protected.
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +26,7 @@ def configured_protection(engine: str) -> ConfiguredProtection:
         found, trouble = _protection({}), f"{places.config_file()}: {error}"
     state = _folder("state_dir", settings, places.STATE_DIR)
     known = audit_log.known_postgres_volumes(state, engine) if engine else {}
-    return ConfiguredProtection(
-        found.volumes,
-        found.projects,
-        found.folders,
-        known,
-        found.every_postgres,
-        found.fresh_minutes,
-        trouble,
-    )
+    return replace(found, remembered=known, trouble=trouble)
 
 
 def state_dir() -> Path:
@@ -58,26 +51,22 @@ def _settings() -> tuple[dict[str, Any], str]:
 
 
 def _protection(settings: Mapping[str, Any]) -> ConfiguredProtection:
-    guard = _table("guard", settings)
-    archives = _listed("archive_roots", settings) + [
-        entry["url"] for entry in _listed("locations", settings) if entry["kind"] == "folder"
-    ]
+    guard = {**settings.get("guard", {}), **_json("guard", {})}
+    archives = [*_json("archive_roots", settings.get("archive_roots", []))]
+    for entry in _json("locations", settings.get("locations", [])):
+        archives += [entry["url"]] if entry["kind"] == "folder" else []
     folders = [
         _folder("backup_root", settings, _BACKUP_ROOT),
         _folder("state_dir", settings, places.STATE_DIR),
+        *(places.absolute_path(Path(text)) for text in archives),
     ]
-    folders += [places.absolute_path(Path(text)) for text in archives]
-    minutes = guard.get("fresh_minutes", 60)
-    if not isinstance(minutes, int) or not all(isinstance(name, str) for name in guard.get("volumes", ())):
+    minutes, volumes = guard.get("fresh_minutes", 60), guard.get("volumes", ())
+    if not isinstance(minutes, int) or not all(isinstance(name, str) for name in volumes):
         raise ValueError("[guard] holds a value of the wrong kind")
-    projects = {
-        entry["compose"]["project"]: name
-        for name, entry in dict(settings.get("environments", {})).items()
-        if "compose" in entry
-    }
+    environments = dict(settings.get("environments", {})).items()
     return ConfiguredProtection(
-        frozenset(guard.get("volumes", ())),
-        projects,
+        frozenset(volumes),
+        {entry["compose"]["project"]: name for name, entry in environments if "compose" in entry},
         tuple(dict.fromkeys(text for folder in folders for text in (str(folder), os.path.realpath(folder)))),
         every_postgres=guard.get("protect_every_postgres") is True,
         fresh_minutes=minutes,
@@ -89,16 +78,8 @@ def _folder(name: str, settings: Mapping[str, Any], default: str) -> Path:
     return places.absolute_path(Path(given if isinstance(given, str) and given else default))
 
 
-def _table(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """A table of the settings, with what its variable overrides in JSON."""
-    return {**settings.get(name, {}), **_json(name, {})}
-
-
-def _listed(name: str, settings: Mapping[str, Any]) -> list[Any]:
-    return list(_json(name, settings.get(name, [])))
-
-
 def _json(name: str, default: Any) -> Any:
+    """What the setting's variable holds in JSON."""
     import json
 
     given = os.environ.get(f"LEDGER_{name.upper()}")

@@ -11,15 +11,13 @@ from dataclasses import replace
 from ledgerflow_ops.core.hints import Hint, command, make
 from ledgerflow_ops.guard.command_line import mounts
 from ledgerflow_ops.guard.command_line.parse import Call
-from ledgerflow_ops.guard.context import Scene, data_targets
-from ledgerflow_ops.guard.effects import DataEffect, destroys, on_volume
+from ledgerflow_ops.guard.context import Scene
+from ledgerflow_ops.guard.effects import DataEffect, Effect, destroys, on_volume
 from ledgerflow_ops.guard.host_paths import overlap
-from ledgerflow_ops.guard.inside.effects import Effect, Surroundings
 from ledgerflow_ops.guard.model import (
     CONFIG_FILES,
     PROJECT,
     Container,
-    Declared,
     Hook,
     Mount,
     Process,
@@ -28,13 +26,7 @@ from ledgerflow_ops.guard.model import (
     Volume,
 )
 from ledgerflow_ops.guard.rules import containers, removals
-from ledgerflow_ops.guard.rules.mounted_data import (
-    exposed,
-    runs_server,
-    second_server,
-    serves_own_data,
-    started,
-)
+from ledgerflow_ops.guard.rules.mounted_data import runs_server, serves_own_data, started
 
 STOPPING = frozenset({"compose stop", "compose restart", "compose down", "compose rm", "compose wait"})
 STARTING = frozenset({"compose start", "compose restart"})
@@ -43,8 +35,7 @@ _UNDO = Hint("Undo the change under volumes: in the compose file, or declare it 
 _MAJOR = Hint(
     "Another major version cannot read the data: ", make("backup"), "; start it empty; ", make("restore")
 )
-_OWN_LABELS = "com.docker.compose."
-_FETCHING = frozenset({"always", "newer", "daily", "weekly"})
+_FETCHING = ("always", "newer", "daily", "weekly", "every_")
 
 
 def up(call: Call, scene: Scene) -> Iterator[DataEffect]:
@@ -73,18 +64,19 @@ def one_off(call: Call, scene: Scene) -> Iterator[DataEffect]:
             yield from _service_started(call, other, project, scene)
     if call.on("remove-orphans"):
         yield from _orphans(project, scene)
-    own = service.process
-    entrypoint = mounts.words(call.last("entrypoint")) if "entrypoint" in call.options else own.entrypoint
-    argv = call.operands[1:] or (() if "entrypoint" in call.options else own.command)
+    own, given = service.process, "entrypoint" in call.options
+    entrypoint = mounts.words(call.last("entrypoint")) if given else own.entrypoint
+    argv = call.operands[1:] or (() if given else own.command)
     asked = tuple(mounts.asked_for(call, scene))
-    process = replace(own, entrypoint=entrypoint, command=argv, mounts=(*own.mounts, *asked))
-    process = replace(process, unbound=mounts.unbound(call) or own.unbound)
+    process = replace(
+        own, entrypoint=entrypoint, command=argv, mounts=(*own.mounts, *asked),
+        unbound=mounts.unbound(call) or own.unbound,
+    )  # fmt: skip
     database = serves_own_data(own, scene) and runs_server(own)
-    given = replace(process, mounts=asked if database else process.mounts)
-    yield from exposed(f"a container of {name}", given, scene, allowed=False)
-    if runs_server(process):
-        yield from second_server(f"a second {name}", process, scene)
-    else:
+    new = replace(process, mounts=asked if database else process.mounts)
+    server = runs_server(process) and serves_own_data(process, scene)
+    yield from started(f"a container of {name}", process, scene, server=server, asked=new)
+    if not runs_server(process):
         yield from _inside((*entrypoint, *argv), replace(service, process=process), project, scene, call)
 
 
@@ -99,11 +91,8 @@ def hooks_of_call(call: Call, scene: Scene) -> Iterator[DataEffect]:
     for service in project.services if project else ():
         named = not call.operands or service.name in call.operands
         if project and named and scene.engine.of(project.name, [service.name]):
-            hooks = (
-                *(service.at_start if call.verb in STARTING else ()),
-                *(service.at_stop if stops else ()),
-            )
-            yield from _hooks(service, hooks, project, scene)
+            starting = service.at_start if call.verb in STARTING else ()
+            yield from _hooks(service, (*starting, *(service.at_stop if stops else ())), project, scene)
 
 
 def _orphans(project: Project, scene: Scene) -> Iterator[DataEffect]:
@@ -123,8 +112,10 @@ def _service_started(call: Call, service: Service, project: Project, scene: Scen
     yield from _another_image(call, service, mine, scene)
     yield from _by_its_program(service, mine, project, scene)
     yield from _hooks(service, (*service.at_start, *service.at_stop), project, scene)
-    if service.outside and (data or scene.environment()):
-        yield destroys(f"{who}: {service.outside}", scene.environment())
+    if service.provided and (data or scene.environment()):
+        yield destroys(
+            f"{who}: a provider program implements it, which cannot be judged", scene.environment()
+        )
     for target in service.watched:
         if any(overlap(target, mount.target) for mount in data):
             yield destroys(f"{who}: changed files are copied to {target}", scene.environment())
@@ -132,16 +123,16 @@ def _service_started(call: Call, service: Service, project: Project, scene: Scen
 
 def _given(who: str, process: Process, mine: list[Container], scene: Scene) -> Iterator[DataEffect]:
     """The service's mounts. A PostgreSQL may mount its own data; mounts that exist already are allowed."""
-    held = tuple(mount for container in mine for mount in container.process.mounts)
-    fresh = tuple(mount for mount in process.mounts if not _has(held, mount))
-    same = _unchanged(process, mine) and all(_has(held, mount) for mount in scene.data(process))
+    held = [mount for container in mine for mount in container.process.mounts]
+    held += [replace(mount, writable=False) for mount in held]
+    fresh = tuple(mount for mount in process.mounts if mount not in held)
+    data, asked = scene.data(process), process
+    same = _unchanged(process, mine) and not set(data) & set(fresh)
     server = (runs_server(process) or same) and serves_own_data(process, scene)
-    asked = process
-    if server or not scene.data(process):
+    if server or not data:
         known = any(container.process.unbound == process.unbound for container in mine)
         asked = replace(process, mounts=fresh, unbound="" if known else process.unbound)
-    yield from exposed(who, asked, scene, allowed=server)
-    yield from started(who, process, scene, mine, fresh)
+    yield from started(who, process, scene, server=server, asked=asked, mine=mine, over=fresh)
 
 
 def _by_its_program(
@@ -157,10 +148,13 @@ def _by_its_program(
     if _unchanged(process, mine) or runs_server(process):
         argv = ()
     ours = scene.environment_of_project(project.name)
-    for words, what in ((argv, "at its start"), (service.health, "the health check of")):
-        counts = not ours or mine or any("migrate" in word for word in words)
+    counts = not ours or bool(mine) or any("migrate" in word for word in argv)
+    for words, what, all_of_it in (
+        (argv, "at its start", counts),
+        (service.health, "the health check of", False),
+    ):
         for effect in _inside(words, service, project, scene) if words else ():
-            if effect.effect is Effect.DESTROYS or (what == "at its start" and counts):
+            if all_of_it or effect.effect is Effect.DESTROYS:
                 yield replace(effect, what=f"{what} {service.name}: {effect.what}")
 
 
@@ -168,14 +162,12 @@ def _inside(
     words: tuple[str, ...], service: Service, project: Project, scene: Scene, call: Call | None = None
 ) -> Iterator[DataEffect]:
     """The effect of a program in a service on the databases that it reaches, running or started beside it."""
-    process, data = service.process, scene.data(service.process)
-    named = (*process.entrypoint, *process.command, *words)
-    near = scene.reached(process.networks, {PROJECT: project.name}, named)
+    process = service.process
+    near = scene.reached(
+        process.networks, {PROJECT: project.name}, (*process.entrypoint, *process.command, *words)
+    )
     own = [mount for other in project.services for mount in scene.data(other.process)]
-    where = Surroundings(data_targets(data), terminal=False, input=False)
-    if call:
-        where = containers.around(call, scene, data, call.last("workdir"))
-    yield from containers.program(words, service.name, near, where, scene, call, own)
+    yield from containers.program(words, service.name, near, scene.data(process), scene, call, own)
 
 
 def _hooks(service: Service, hooks: tuple[Hook, ...], project: Project, scene: Scene) -> Iterator[DataEffect]:
@@ -191,14 +183,10 @@ def _unchanged(process: Process, mine: list[Container]) -> bool:
     """Whether a container of this service already runs the same image and program."""
     return any(
         container.process.image == process.image
-        and (not process.entrypoint or container.process.entrypoint == process.entrypoint)
-        and (not process.command or container.process.command == process.command)
+        and process.entrypoint in ((), container.process.entrypoint)
+        and process.command in ((), container.process.command)
         for container in mine
     )
-
-
-def _has(held: tuple[Mount, ...], mount: Mount) -> bool:
-    return any(replace(mount, writable=writable) in held for writable in {True, mount.writable})
 
 
 def _renamed(project: Project, scene: Scene) -> Iterator[DataEffect]:
@@ -207,12 +195,10 @@ def _renamed(project: Project, scene: Scene) -> Iterator[DataEffect]:
         files = set(container.labels.get(CONFIG_FILES, "").split(",")) & set(project.files)
         if container.project != project.name and files and scene.data(container.process):
             beside = f"it starts the project {project.name} beside {container.project}, which the same file"
+            what = f"{beside} was used for and which holds the data: the new one would be empty"
             keep = command("docker", "compose", "-p", container.project)
-            yield destroys(
-                f"{beside} was used for and which holds the data: the new one would be empty",
-                scene.environment_of(container.labels),
-                safe=Hint("Keep the project's name, begin with: ", keep),
-            )
+            safe = Hint("Keep the project's name, begin with: ", keep)
+            yield destroys(what, scene.environment_of(container.labels), safe=safe)
 
 
 def _redefined(project: Project, scene: Scene) -> Iterator[DataEffect]:
@@ -220,21 +206,19 @@ def _redefined(project: Project, scene: Scene) -> Iterator[DataEffect]:
     for declared in project.volumes:
         volume, name = scene.engine.volume(declared.name), declared.name
         if volume and not declared.external and name in scene.protected and _differs(declared, volume):
-            yield destroys(
-                f"it removes the volume {name} and creates it again, empty: the compose file's "
-                "declaration differs from the volume, and a single yes is enough",
-                scene.environment_of_volume(name) or scene.environment(),
-                (name,),
-                _UNDO,
-            )
+            declares = "the compose file's declaration differs from the volume, and a single yes is enough"
+            what = f"it removes the volume {name} and creates it again, empty: {declares}"
+            yield destroys(what, scene.environment_of_volume(name) or scene.environment(), (name,), _UNDO)
 
 
-def _differs(declared: Declared, volume: Volume) -> bool:
-    made = {name: value for name, value in volume.labels.items() if not name.startswith(_OWN_LABELS)}
+def _differs(declared: Volume, volume: Volume) -> bool:
+    wanted, made = (
+        {name: value for name, value in labels.items() if not name.startswith("com.docker.compose.")}
+        for labels in (declared.labels, volume.labels)
+    )
     ours = {name: value for name, value in made.items() if not name.startswith("com.ledgerflow.")}
-    wanted = {name: value for name, value in declared.labels.items() if not name.startswith(_OWN_LABELS)}
-    driver = (declared.driver or "local", dict(declared.options))
-    return wanted not in (made, ours) or driver != (volume.driver, dict(volume.options))
+    options = (declared.driver, dict(declared.options)) != (volume.driver, dict(volume.options))
+    return options or wanted not in (made, ours)
 
 
 def _copies(call: Call, service: Service, scene: Scene) -> Iterator[DataEffect]:
@@ -248,8 +232,9 @@ def _copies(call: Call, service: Service, scene: Scene) -> Iterator[DataEffect]:
     for mount in scene.data(service.process) if count > 1 else ():
         on = f"on one data folder ({mount.source}), which two servers destroy"
         safe = Hint("A data folder can have only one server: leave it at one.")
-        what, whose = f"it runs {count} copies of {service.name} {on}", scene.environment()
-        yield on_volume(what, mount, scene, safe, whose)
+        yield on_volume(
+            f"it runs {count} copies of {service.name} {on}", mount, scene, safe, scene.environment()
+        )
 
 
 def _shadowed(
@@ -258,11 +243,10 @@ def _shadowed(
     """A database that would start empty because its data are in another volume."""
     process, instead = service.process, "which holds the data: the database would be empty"
     for name, place in _homes(service, mine, project, scene):
-        now = next((mount for mount in process.mounts if mount.target == place), None)
-        if now is None or now.source != name or now.kind == "tmpfs":
-            given = (now.source or now.kind) if now else "nothing"
+        now = next((mount for mount in process.mounts if mount.target == place), Mount("nothing", "", place))
+        if now.source != name or now.kind == "tmpfs":
+            given, whose = now.source or now.kind, scene.environment_of_volume(name) or scene.environment()
             what = f"it starts {service.name} with {given} at {place} instead of {name}, {instead}"
-            whose = scene.environment_of_volume(name) or scene.environment()
             yield destroys(what, whose, (name,), _NAME_BACK)
     moved = {container.process.pgdata for container in mine if container.process.pgdata} - {process.pgdata}
     if moved and process.pgdata and scene.data(process):
@@ -291,17 +275,14 @@ def _homes(
 
 def _another_image(call: Call, service: Service, mine: list[Container], scene: Scene) -> Iterator[DataEffect]:
     """Another image on the same data: another major version may be unable to read them, or change them."""
-    after = service.process
-    pull = call.last("pull") or service.pull
-    builds = call.on("build") or pull == "build" or call.verb == "compose watch"
-    anew = pull in _FETCHING or pull.startswith("every_") or (service.built and builds)
+    after, pull = service.process, call.last("pull") or service.pull
+    builds = service.built and (call.on("build") or pull == "build" or call.verb == "compose watch")
     for container in mine:
-        before, runs = container.process, "may run another " if anew else ""
-        if after.image_id and before.image_id != after.image_id:
-            runs = "runs another "
+        before, runs = container.process, "may run another " if builds or pull.startswith(_FETCHING) else ""
         if before.image != after.image:
             runs = "runs "
+        elif after.image_id and before.image_id != after.image_id:
+            runs = "runs another "
         for mount in scene.data(before) if runs else ():
             what = f"it {runs}{after.image} on the data of {before.image} ({service.name})"
-            whose = scene.environment_of(container.labels)
-            yield on_volume(what, mount, scene, _MAJOR, whose, known=False)
+            yield on_volume(what, mount, scene, _MAJOR, scene.environment_of(container.labels), known=False)

@@ -41,18 +41,13 @@ def output(call: Call, scene: Scene) -> Iterator[DataEffect]:
 
 def _written(target: str, scene: Scene, copied: str = "") -> Iterator[DataEffect]:
     """A file or folder of the host that would be written; `copied` is placed inside if it is a folder."""
-    path = on_host(target, scene)
+    path = scene.on_host(target)
     real = scene.links.get(path, path)
     for folder, reason in scene.folders.items():
         inside = within(path, folder) or within(real, folder)
         if inside or (copied and _lands(copied, (path, real), folder)):
             what = f"it writes to {posixpath.normpath(path)} ({folder}: {reason})"
-            yield destroys(what, "", (), Hint("Write it somewhere else."))
-
-
-def on_host(target: str, scene: Scene) -> str:
-    """The path of a written file as typed, not normalized: a link before `..` matters."""
-    return posixpath.join(scene.folder, target)
+            yield destroys(what, safe=Hint("Write it somewhere else."))
 
 
 def _lands(source: str, places: tuple[str, str], folder: str) -> bool:

@@ -8,19 +8,10 @@ from ledgerflow_ops.core.hints import Hint, command
 from ledgerflow_ops.guard.command_line.grammar import READING
 from ledgerflow_ops.guard.command_line.parse import Call, place
 from ledgerflow_ops.guard.context import Scene
-from ledgerflow_ops.guard.effects import DataEffect, Judgement, Target, distinct, uncertain
+from ledgerflow_ops.guard.effects import DataEffect, Judgement, reads, uncertain
 from ledgerflow_ops.guard.rules import compose, containers, copying, removals
 
-_FILE = re.compile(r".*\.(dev|test|prod)\.ya?ml|(?:.*\.)?env\.(dev|test|prod)")
-
-Rule = Callable[[Call, Scene], Iterable[DataEffect]]
-
-
-def _nothing(_call: Call, _scene: Scene) -> Iterator[DataEffect]:
-    yield from ()
-
-
-_RULES: Mapping[str, Rule] = {
+_RULES: Mapping[str, Callable[[Call, Scene], Iterable[DataEffect]]] = {
     **dict.fromkeys(("run", "create"), containers.new_container),
     **dict.fromkeys(("start", "restart", "compose start", "compose restart"), containers.started_again),
     **dict.fromkeys(("exec", "compose exec"), containers.executed),
@@ -28,13 +19,11 @@ _RULES: Mapping[str, Rule] = {
     **dict.fromkeys(("context use", "context update"), containers.context_changed),
     "volume create": containers.volume_made,
     "network connect": containers.network_joined,
-    **dict.fromkeys(("stop", "kill", "compose stop", "compose kill"), removals.stopped),
-    **dict.fromkeys(("rm", "compose rm"), removals.removed_containers),
+    **dict.fromkeys(("volume rm", "rm", "stop", "kill"), removals.removed),
+    **dict.fromkeys(("compose rm", "compose stop", "compose kill"), removals.removed),
     **dict.fromkeys(("compose down", "compose wait"), removals.down),
-    "volume rm": removals.volumes_by_name,
     "volume prune": removals.volume_sweep,
-    "container prune": removals.container_sweep,
-    "system prune": removals.system_sweep,
+    **dict.fromkeys(("container prune", "system prune"), removals.sweep),
     **dict.fromkeys(("cp", "compose cp"), copying.copied),
     **dict.fromkeys(("export", "image save", "compose config", "compose export"), copying.output),
     **dict.fromkeys(("compose up", "compose create", "compose scale", "compose watch"), compose.up),
@@ -42,6 +31,7 @@ _RULES: Mapping[str, Rule] = {
 }
 """Command that may lose data → its rule."""
 
+_FILE = re.compile(r".*\.(dev|test|prod)\.ya?ml|(?:.*\.)?env\.(dev|test|prod)")
 _NEEDS_FILE = frozenset({"compose up", "compose create", "compose scale", "compose watch", "compose run"})
 """What cannot be determined without the compose file; the others act on what is there, by its labels."""
 _HOOKED = compose.STOPPING | compose.STARTING
@@ -53,7 +43,7 @@ _SWEEPS = frozenset({"volume prune", "system prune", "container prune"})
 _LEADS_OUT = re.compile(r"--(?:privileged|pid|device|cap-add|volumes-from|use-api-socket|net)")
 _UNTARGETED = frozenset({"compose config", "export", "image save", "help"})
 _FIRST = frozenset({"exec", "attach", "rename"})
-_BY_NAME = _FIRST | {"start", "restart", "stop", "kill", "rm", "pause", "unpause", "update"}
+_BY_NAME = frozenset({"start", "restart", "stop", "kill", "rm", "pause", "unpause", "update", "cp"})
 
 
 def judge(call: Call, scene: Scene) -> Judgement:
@@ -68,29 +58,31 @@ def judge(call: Call, scene: Scene) -> Judgement:
     unknown = call.trouble if call.trouble and _in_reach(call, scene) else _unread(call, scene)
     if unknown or call.trouble or (call.rehearses and call.verb in _REHEARSED):
         return Judgement(targets=targets, unknown=unknown)
-    rule = copying.output if call.verb in READING else _RULES.get(call.verb, _nothing)
+    rule = copying.output if call.verb in READING else _RULES.get(call.verb, lambda _call, _scene: ())
     hooked = compose.hooks_of_call(call, scene) if call.verb in _HOOKED else ()
-    return Judgement(distinct((*rule(call, scene), *hooked)), targets)
+    impacts = dict.fromkeys((*rule(call, scene), *hooked))
+    return Judgement(tuple(sorted(impacts, key=lambda impact: -impact.effect)), targets)
+
+
+def _names(scene: Scene) -> list[str]:
+    """The protected volumes, and what docker calls the containers that hold data."""
+    databases = scene.databases()
+    return [*scene.protected, *(name for it in databases for name in (it.name, it.id[:12]))]
 
 
 def _in_reach(call: Call, scene: Scene) -> bool:
     """Whether a line that is not understood could reach something protected, by any word of it."""
     text = " ".join(call.typed)
-    ours = not scene.project_name or bool(scene.environment())
-    sweeps = call.verb in _SWEEPS or (call.compose and ours)
-    named = any(name in text for name in (*scene.protected, *scene.folders, *_names(scene)))
-    return bool(scene.protected) and (not call.verb or sweeps or named or bool(_LEADS_OUT.search(text)))
-
-
-def _names(scene: Scene) -> Iterator[str]:
-    for container in scene.databases():
-        yield from (container.name, container.id[:12])
+    ours = call.compose and (not scene.project_name or bool(scene.environment()))
+    named = any(name in text for name in (*_names(scene), *scene.folders))
+    wide = not call.verb or call.verb in _SWEEPS or ours or bool(_LEADS_OUT.search(text))
+    return bool(scene.protected) and (wide or named)
 
 
 def _named_by(call: Call, scene: Scene) -> Iterator[DataEffect]:
     """A plugin's or new command that names a protected object or is about an environment's project."""
     project = scene.project_name if call.compose and scene.environment() else ""
-    for name in (*scene.protected, *_names(scene), *filter(None, [project])):
+    for name in (*_names(scene), *filter(None, [project])):
         if any(name in word for word in call.typed) or name == project:
             holder = scene.engine.container(name)
             whose = scene.environment_of(holder.labels) if holder else scene.environment_of_volume(name)
@@ -114,25 +106,18 @@ def _unread(call: Call, scene: Scene) -> str:
     return project.unread if call.verb in _NEEDS_FILE or declares or not project.name else ""
 
 
-def _targets(call: Call, scene: Scene) -> Iterator[Target]:
-    """Every indication of the environment of the call's target."""
+def _targets(call: Call, scene: Scene) -> Iterator[DataEffect]:
+    """What indicates the environment of the call's target: its project, that one's files, its containers."""
     if call.verb in _UNTARGETED:
         return
-    if call.compose and scene.project:
-        yield from _of_project(scene)
-    names = call.operands[:1] if call.verb in _FIRST else call.operands if call.verb in _BY_NAME else ()
-    for name in (place(operand)[0] for operand in call.operands) if call.verb == "cp" else names:
-        container = scene.engine.container(name)
-        if container and (environment := scene.environment_of(container.labels)):
-            yield Target(environment, f"the container {container.name}")
-
-
-def _of_project(scene: Scene) -> Iterator[Target]:
-    """The project's name, and if it is one of ours the names of its files."""
-    project, named = scene.project, scene.environment()
-    if project and named:
-        yield Target(named, f"the project {project.name}")
-        for path in (*project.files, *project.env_files):
-            name = posixpath.basename(path)
+    project, ours = scene.project, scene.environment()
+    if call.compose and project and ours:
+        yield reads(f"the project {project.name}", ours)
+        for name in map(posixpath.basename, (*project.files, *project.env_files)):
             if match := _FILE.fullmatch(name):
-                yield Target(next(filter(None, match.groups())), f"the file {name}")
+                yield reads(f"the file {name}", match[1] or match[2])
+    operands = call.operands[:1] if call.verb in _FIRST else call.operands if call.verb in _BY_NAME else ()
+    for operand in operands:
+        container = scene.engine.container(place(operand)[0] if call.verb == "cp" else operand)
+        if container and (environment := scene.environment_of(container.labels)):
+            yield reads(f"the container {container.name}", environment)

@@ -13,7 +13,7 @@ from ledgerflow_ops.core.hints import Hint, command, make
 from ledgerflow_ops.guard.command_line.parse import Call
 from ledgerflow_ops.guard.context import Scene
 from ledgerflow_ops.guard.effects import DataEffect, destroys, uncertain
-from ledgerflow_ops.guard.model import PROJECT, Container, Mount, Volume
+from ledgerflow_ops.guard.model import PROJECT, Container, Volume
 
 _RESTORE = Hint(
     "To return to an older state: ",
@@ -30,11 +30,6 @@ _MOVE = Hint("Move the data into a volume with a name: ", make("backup"), "; the
 _ALL_FROM = (1, 42)
 
 
-def volumes_by_name(call: Call, scene: Scene) -> Iterator[DataEffect]:
-    """`volume rm`."""
-    yield from _removed(call.operands, scene, _RESTORE)
-
-
 def volume_sweep(call: Call, scene: Scene) -> Iterator[DataEffect]:
     """`volume prune`. It keeps what a container mounts; a backup insures such data that its filter names."""
     filters = call.all("filter")
@@ -49,28 +44,25 @@ def volume_sweep(call: Call, scene: Scene) -> Iterator[DataEffect]:
             yield uncertain(what, scene.environment_of_volume(volume.name), (volume.name,))
 
 
-def system_sweep(call: Call, scene: Scene) -> Iterator[DataEffect]:
-    """`system prune`; with --volumes also the volumes that only stopped containers mount."""
-    yield from container_sweep(call, scene)
+def sweep(call: Call, scene: Scene) -> Iterator[DataEffect]:
+    """`container prune` and `system prune`; with --volumes also what only stopped containers mount."""
+    yield from orphaned((container for container in scene.engine.containers if not container.running), scene)
     if call.on("volumes"):
         kept = _mounted(container for container in scene.engine.containers if container.running)
         going = (it.name for it in scene.engine.volumes if it.name not in kept and _matches(call, it))
         yield from _removed(going, scene, _NAME_IT)
 
 
-def container_sweep(_call: Call, scene: Scene) -> Iterator[DataEffect]:
-    """`container prune`."""
-    yield from orphaned((container for container in scene.engine.containers if not container.running), scene)
+def removed(call: Call, scene: Scene) -> Iterator[DataEffect]:
+    """`volume rm`, and the removal of containers by `rm`, `stop` and `kill`, docker's and Compose's.
 
-
-def removed_containers(call: Call, scene: Scene) -> Iterator[DataEffect]:
-    """`rm` and `compose rm`: an anonymous volume is lost with -v and without it."""
-    yield from orphaned(named(call, scene, call.operands), scene)
-
-
-def stopped(call: Call, scene: Scene) -> Iterator[DataEffect]:
-    """`stop` and `kill`: a container that was started with --rm is removed, with its anonymous volumes."""
-    yield from orphaned((it for it in named(call, scene, call.operands) if it.removes_itself), scene)
+    An anonymous volume is lost with -v and without it. What was started with --rm ends with its removal.
+    """
+    if call.verb == "volume rm":
+        yield from _removed(call.operands, scene, _RESTORE)
+        return
+    goes = call.verb in ("rm", "compose rm")
+    yield from orphaned((it for it in named(call, scene, call.operands) if goes or it.removes_itself), scene)
 
 
 def named(call: Call, scene: Scene, names: Iterable[str]) -> Iterable[Container]:
@@ -97,19 +89,18 @@ def down(call: Call, scene: Scene) -> Iterator[DataEffect]:
 
 def orphaned(removed: Iterable[Container], scene: Scene) -> Iterator[DataEffect]:
     """The anonymous volumes that are removed with these containers, or cannot be found without them."""
-    protected = scene.protected
     for container in removed:
         for mount in container.process.mounts:
             volume = scene.engine.volume(mount.source) if mount.kind == "volume" else None
-            if volume and volume.anonymous and volume.name in protected:
+            if volume and volume.anonymous and volume.name in scene.protected:
                 nameless = f"its anonymous volume {volume.name[:12]}… cannot be found"
-                what = f"it removes {container.name}, without which {nameless} ({protected[volume.name]})"
+                why = scene.protected[volume.name]
+                what = f"it removes {container.name}, without which {nameless} ({why})"
                 yield destroys(what, scene.environment_of(container.labels), (volume.name,), _MOVE)
 
 
 def _mounted(containers: Iterable[Container]) -> set[str]:
-    mounts: Iterator[Mount] = (mount for container in containers for mount in container.process.mounts)
-    return {mount.source for mount in mounts}
+    return {mount.source for container in containers for mount in container.process.mounts}
 
 
 def _matches(call: Call, volume: Volume) -> bool:
@@ -124,8 +115,6 @@ def _matches(call: Call, volume: Volume) -> bool:
 
 
 def _removed(names: Iterable[str], scene: Scene, safe: Hint) -> Iterator[DataEffect]:
-    protected = scene.protected
-    for name in names:
-        if name in protected:
-            what = f"it removes the volume {name} ({protected[name]})"
-            yield destroys(what, scene.environment_of_volume(name), (name,), safe)
+    for name in filter(scene.protected.__contains__, names):
+        what = f"it removes the volume {name} ({scene.protected[name]})"
+        yield destroys(what, scene.environment_of_volume(name), (name,), safe)

@@ -3,7 +3,7 @@
 import shlex
 from dataclasses import replace
 
-from ledgerflow_ops.guard.inside.effects import Finding, Surroundings
+from ledgerflow_ops.guard.effects import DataEffect, Surroundings
 from ledgerflow_ops.guard.inside.programs import effect
 
 DATABASE = Surroundings(("/var/lib/postgresql/data",), terminal=False, input=False)
@@ -18,11 +18,11 @@ def fed(around: Surroundings) -> Surroundings:
     return replace(around, input=True)
 
 
-def judged(line: str, around: Surroundings) -> Finding:
+def judged(line: str, around: Surroundings) -> DataEffect:
     """What a command line does, written as in a shell."""
     return effect(tuple(shlex.split(line)), around)
 
 
-def of_shell(text: str, around: Surroundings) -> Finding:
+def of_shell(text: str, around: Surroundings) -> DataEffect:
     """What a shell that is given `text` does."""
     return effect(("sh", "-c", text), around)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ledgerflow_ops.guard.inside.effects import Effect, Surroundings
+from ledgerflow_ops.guard.effects import Effect, Surroundings
 from ledgerflow_ops_tests.guard.inside.surroundings import APPLICATION, DATABASE, judged
 
 IN_THE_DATABASE = r"""
@@ -212,7 +212,7 @@ CASES += [(line, APPLICATION) for line in lines(IN_THE_APPLICATION)]
 @pytest.mark.parametrize(("line", "around"), CASES, ids=[line for line, _ in CASES])
 def test_everyday_lines_are_no_known_losses(line: str, around: Surroundings) -> None:
     found = judged(line, around)
-    assert found.effect is not Effect.DESTROYS, found.why
+    assert found.effect is not Effect.DESTROYS, found.what
 
 
 def test_most_of_them_need_no_backup() -> None:

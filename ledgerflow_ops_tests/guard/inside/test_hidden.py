@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledgerflow_ops.guard.inside.effects import Effect, Surroundings
+from ledgerflow_ops.guard.effects import Effect, Surroundings
 from ledgerflow_ops.guard.inside.programs import effect
 from ledgerflow_ops_tests.guard.inside.surroundings import APPLICATION, DATABASE, of_shell
 from ledgerflow_ops_tests.hypothesis_profiles import examples
@@ -189,7 +189,7 @@ def wrapped(draw: st.DrawFn, inner: st.SearchStrategy[Line]) -> Line:
 @examples(600)
 def test_no_wrapping_hides_what_destroys(line: Line) -> None:
     found = effect(line, DATABASE)
-    assert found.effect is not Effect.READS, found.why
+    assert found.effect is not Effect.READS, found.what
     assert of_shell(as_text(line), DATABASE).effect is not Effect.READS
 
 
@@ -197,7 +197,7 @@ def test_no_wrapping_hides_what_destroys(line: Line) -> None:
 @examples(300)
 def test_nor_in_the_application_container(line: Line) -> None:
     found = effect(line, APPLICATION)
-    assert found.effect is not Effect.READS, found.why
+    assert found.effect is not Effect.READS, found.what
 
 
 HARMLESS: list[Line] = [
@@ -215,7 +215,7 @@ def test_nor_does_wrapping_make_harmless_things_terrible(line: Line, wrappers: l
     for wrapper in wrappers:
         line = ("sh", "-c", as_text(line)) if wrapper is None else (*wrapper, *line)
     found = effect(line, DATABASE)
-    assert found.effect is not Effect.DESTROYS, (line, found.why)
+    assert found.effect is not Effect.DESTROYS, (line, found.what)
 
 
 @given(st.sampled_from(HARMLESS), st.text(st.characters(codec="utf-8"), max_size=10))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledgerflow_ops.guard.inside.effects import Effect, Finding, Surroundings
+from ledgerflow_ops.guard.effects import DataEffect, Effect, Surroundings
 from ledgerflow_ops.guard.inside.programs import effect
 from ledgerflow_ops_tests.guard.inside.surroundings import APPLICATION, DATABASE, judged, typed
 from ledgerflow_ops_tests.guard.inside.surroundings import fed as given_input
@@ -432,8 +432,8 @@ KNOWN = [
 @pytest.mark.parametrize(("line", "around"), CASES, ids=[line for line, _ in CASES])
 def test_what_changes_or_destroys_is_never_said_to_read(line: str, around: Surroundings) -> None:
     found = judged(line, around)
-    assert found.effect is not Effect.READS, found.why
-    assert found.why
+    assert found.effect is not Effect.READS, found.what
+    assert found.what
 
 
 @pytest.mark.parametrize(("line", "around"), KNOWN, ids=[line for line, _ in KNOWN])
@@ -531,8 +531,8 @@ def test_each_of_several_protected_folders_counts() -> None:
 
 
 def test_words_for_people() -> None:
-    assert judged("dropdb ledgerflow_dev", DATABASE).why == "drops the database ledgerflow_dev"
-    why = judged("rm -rf /var/lib/postgresql/data", DATABASE).why
+    assert judged("dropdb ledgerflow_dev", DATABASE).what == "drops the database ledgerflow_dev"
+    why = judged("rm -rf /var/lib/postgresql/data", DATABASE).what
     assert why == "removes or overwrites /var/lib/postgresql/data, where the protected data are"
 
 
@@ -548,7 +548,7 @@ WORDS = st.text(max_size=12) | st.sampled_from(re.findall(r"\S+", BITS))
 @examples(400)
 def test_nothing_raises(argv: list[str], around: Surroundings) -> None:
     found = effect(argv, around)
-    assert isinstance(found, Finding)
+    assert isinstance(found, DataEffect)
 
 
 @pytest.mark.parametrize("count", [50, 10_000])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledgerflow_ops.guard.inside.effects import Effect, Finding, Surroundings
+from ledgerflow_ops.guard.effects import DataEffect, Effect, Surroundings
 from ledgerflow_ops.guard.inside.shell import read
 from ledgerflow_ops_tests.guard.inside.surroundings import APPLICATION, DATABASE, of_shell
 from ledgerflow_ops_tests.guard.inside.surroundings import fed as given_input
@@ -219,7 +219,7 @@ def text_of(line: str) -> str:
 @pytest.mark.parametrize("line", [line for line in lines(READING) if "#" not in line])
 def test_what_reads_is_no_known_loss(line: str) -> None:
     found = of_shell(text_of(line), DATABASE)
-    assert found.effect is not Effect.DESTROYS, found.why
+    assert found.effect is not Effect.DESTROYS, found.what
 
 
 def test_plain_text_is_known_to_read() -> None:
@@ -231,7 +231,7 @@ def test_plain_text_is_known_to_read() -> None:
 @pytest.mark.parametrize("line", lines(DESTROYING))
 def test_what_destroys_is_never_said_to_read(line: str) -> None:
     found = of_shell(text_of(line), DATABASE)
-    assert found.effect is not Effect.READS, found.why
+    assert found.effect is not Effect.READS, found.what
 
 
 @pytest.mark.parametrize(
@@ -282,7 +282,7 @@ def test_what_is_sure_has_the_words_of_a_real_shell(text: str) -> None:
 @examples(300)
 def test_nothing_raises(text: str, around: Surroundings) -> None:
     found = of_shell(text, around)
-    assert isinstance(found, Finding)
+    assert isinstance(found, DataEffect)
 
 
 def test_texts_within_texts_are_answered_at_once() -> None:

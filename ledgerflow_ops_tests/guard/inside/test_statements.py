@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.adapters.inspection.source import read_seal
 from ledgerflow_ops.adapters.programs.client_tools import bundled_tools
-from ledgerflow_ops.guard.inside.effects import Effect, Finding
+from ledgerflow_ops.guard.effects import DataEffect, Effect
 from ledgerflow_ops.guard.inside.sql import HARMLESS, NO_CALLS, of_sql
 from ledgerflow_ops_tests.hypothesis_profiles import examples
 
@@ -316,7 +316,7 @@ alter table account add column x int, drop column name cascade
 
 @pytest.mark.parametrize("text", several(READING))
 def test_what_reads_is_no_known_loss(text: str) -> None:
-    assert of_sql(text).effect is not Effect.DESTROYS, of_sql(text).why
+    assert of_sql(text).effect is not Effect.DESTROYS, of_sql(text).what
 
 
 def test_most_of_what_reads_is_known_to() -> None:
@@ -331,12 +331,12 @@ def test_what_changes_or_destroys_is_never_said_to_read(text: str) -> None:
 
 @pytest.mark.parametrize("text", several(CHANGING))
 def test_a_change_is_no_known_loss(text: str) -> None:
-    assert of_sql(text).effect is Effect.UNCERTAIN, of_sql(text).why
+    assert of_sql(text).effect is Effect.UNCERTAIN, of_sql(text).what
 
 
 @pytest.mark.parametrize("text", several(KNOWN))
 def test_known_losses(text: str) -> None:
-    assert of_sql(text).effect is Effect.DESTROYS, of_sql(text).why
+    assert of_sql(text).effect is Effect.DESTROYS, of_sql(text).what
 
 
 @pytest.mark.parametrize("where", ["(true)", "2=2", "id = id", "true or id = 1", "1 = 1", "id = 1"])
@@ -396,7 +396,7 @@ BITS = "select|drop|(|)|'|\"|$$|$a$|--|/*|*/|\\|;|with|as|explain|analyze|copy|t
 @examples(400)
 def test_nothing_raises(text: str) -> None:
     found = of_sql(text)
-    assert isinstance(found, Finding)
+    assert isinstance(found, DataEffect)
 
 
 def test_what_is_said_to_read_leaves_a_real_server_as_it_was(database: Database) -> None:
