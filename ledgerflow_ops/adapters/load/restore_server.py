@@ -64,9 +64,10 @@ _END: LiteralString = f"SELECT pg_terminate_backend(pid) {_OTHERS}"
 
 def maintenance_database(database: Database) -> Database:
     """The first of the databases postgres and template1 that our account can connect to; LedgerError without
-    one."""
+    one. The given database comes last, because no session on it can rename or drop it.
+    """
     trouble: LedgerError | None = None
-    for name in _MAINTENANCE:
+    for name in sorted(_MAINTENANCE, key=database.parameters["dbname"].__eq__):
         try:
             with database.named(name).connect() as connection:
                 return database.named(name).pinned_to(connection)

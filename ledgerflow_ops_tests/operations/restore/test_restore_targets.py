@@ -9,15 +9,16 @@ import pytest
 from psycopg import sql
 
 from ledgerflow_ops.adapters.connection.database import Database
+from ledgerflow_ops.adapters.programs import client_tools
 from ledgerflow_ops.config import Settings
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError, Refused, SettingsError
-from ledgerflow_ops.core.operation_requests import BackupRequest, RestoreRequest
+from ledgerflow_ops.core.operation_requests import BackupRequest, RestoreRequest, RollbackRequest
 from ledgerflow_ops.operations import identity
 from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
-from ledgerflow_ops.operations.restore import restore
+from ledgerflow_ops.operations.restore import restore, rollback
 from ledgerflow_ops.operations.verification import drill
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.builders import Recorder
@@ -302,6 +303,26 @@ def test_an_ordinary_owner_restores_a_database_of_its_own(root: Path, server: Se
             500,
             125250,
         )
+
+
+def test_the_database_that_is_called_postgres_is_restored_and_rolled_back(root: Path) -> None:
+    """Programs connect to it when they need any database: no session on it can rename it."""
+    with servers.server(root, client_tools.bundled_tools()) as own:
+        assert own.database.parameters["dbname"] == "postgres"
+        with own.database.connect() as connection:
+            connection.execute("CREATE TABLE public.entry AS SELECT generate_series(1, 500) AS id")
+        env = sandboxes.Sandbox(root, own.database, {"rules": ()}).env()
+        backup.backup(env, BackupRequest(file="mine.dump"))
+        with own.database.connect() as connection:
+            connection.execute("DELETE FROM public.entry")
+        done = restore.restore(env, RestoreRequest(environment=DEV, file="mine.dump", force=True))
+        assert done.bad is None
+        count = "SELECT count(*) FROM public.entry"
+        with own.database.connect() as connection:
+            assert connection.execute(count).fetchone() == (500,)
+        rollback.rollback(env, RollbackRequest(environment=DEV, force=True))
+        with own.database.connect() as connection:
+            assert connection.execute(count).fetchone() == (0,)
 
 
 def test_a_database_with_all_that_is_odd_is_restored_equal(root: Path, server: Server) -> None:
