@@ -12,6 +12,7 @@ import xxhash
 
 from ledgerflow_ops.adapters.storage.codec import PLAIN, Codec, Source
 from ledgerflow_ops.adapters.system.os_errors import translated
+from ledgerflow_ops.core.errors import BadBackup
 
 CHUNK = 1024 * 1024
 """Bytes that are read or copied in one step."""
@@ -104,8 +105,11 @@ class StoredReader:
 
     def read(self, size: int = CHUNK) -> bytes:
         """The next plain bytes, at most `size` of them; none at the end."""
-        with translated(self._where):
-            return self._plain.read(size)
+        try:
+            with translated(self._where):
+                return self._plain.read(size)
+        except BadBackup as error:  # a codec does not know which file it decodes
+            raise BadBackup(f"{self._where}: {error.message}", hint=error.hint) from None
 
     def descriptor(self) -> IO[bytes] | None:
         """The open file itself, for a program's standard input; None if a program cannot read it directly."""

@@ -97,6 +97,7 @@ class _Drill:
         self.report.step(Step.CLUSTER)
         encoding = self.manifest.source.encoding if self.manifest else "UTF8"
         with (
+            self.examination.damage_as_check("integrity", "cipher"),
             watch.phase("drill"),
             _as_drill_failure(),
             scratch_cluster(

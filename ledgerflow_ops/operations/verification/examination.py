@@ -87,17 +87,22 @@ class Examination:
         """
         if self.bad:
             return False
-        try:
-            with self.watch.phase(cause):
-                self.checks += work()
-        except BadBackup as error:
-            bad_cause = SOURCE if isinstance(error, UnrestorableSource) else cause
-            self.checks.append(failed(name, bad_cause, error.message, error.hint))
+        with self.damage_as_check(name, cause), self.watch.phase(cause):
+            self.checks += work()
         if self.bad:
             return False
         limit = self.manifest.ceiling if self.manifest else PROVEN
         self.rung = min(rung, limit, self.ceiling)
         return True
+
+    @contextmanager
+    def damage_as_check(self, name: str, cause: str) -> Iterator[None]:
+        """A BadBackup that the block raises becomes a failed check with this `name` and `cause`."""
+        try:
+            yield
+        except BadBackup as error:
+            bad_cause = SOURCE if isinstance(error, UnrestorableSource) else cause
+            self.checks.append(failed(name, bad_cause, error.message, error.hint))
 
     def record(self) -> Proof | None:
         """Write the proof beside the backup, unless a better one is there; None without a manifest.
