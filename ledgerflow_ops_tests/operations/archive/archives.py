@@ -35,6 +35,8 @@ class Archives:
     archive_roots: tuple[Path, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     reporter: Reporter | None = None
+    recipients: tuple[str, ...] = ()
+    """For whom the backups that are added are encrypted; none by default."""
 
     def __post_init__(self) -> None:
         for name in self.locations:
@@ -60,7 +62,7 @@ class Archives:
 
     @property
     def primary(self) -> BackupFolder:
-        return BackupFolder(self.root / "backups" / "dev")
+        return BackupFolder(self.root / "backups" / "dev", recipients=self.recipients)
 
     def folder(self, place: str) -> BackupFolder:
         return BackupFolder(self.root / place / "dev")

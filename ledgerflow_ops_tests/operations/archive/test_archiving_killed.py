@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from ledgerflow_ops.core.archive.copies import CopyState
-from ledgerflow_ops.core.catalog.naming import PARTIAL
+from ledgerflow_ops.core.catalog.naming import PARTIAL, BackupName
 from ledgerflow_ops.core.progress import ARCHIVE_STEPS, Step
 from ledgerflow_ops.operations import catalog
-from ledgerflow_ops_tests.fakes import killing
+from ledgerflow_ops_tests.fakes import age_keys, killing
 from ledgerflow_ops_tests.operations.archive.archives import Archives
 
 NOWHERE = "postgresql://nobody@127.0.0.1:1/none"
@@ -22,6 +22,12 @@ WHERE = [
     "naming .manifest.json",
 ]
 """At the first file and copy, at the second, at the second backup, and just before a name is given."""
+ENCRYPTED = [
+    *(Step.COPY, Step.COPY_BACK, Step.COPY_PROOF, Step.COPY_COMMIT),
+    *(f"{Step.COPY_BACK}#2", f"{Step.COPY}#4", Step.JOURNAL),
+    *(f"naming {ending}.age" for ending in (".files.tar.zst", ".globals.sql", ".dump")),
+]
+"""Likewise for encrypted backups, whose files have other names; the copying process has no key."""
 
 
 def killed(archives: Archives, what: str, where: str, **usb: int) -> None:
@@ -32,7 +38,27 @@ def killed(archives: Archives, what: str, where: str, **usb: int) -> None:
 
 @pytest.mark.parametrize("where", WHERE)
 def test_a_copy_killed_at_any_step_is_completed_by_the_next_run(root: Path, where: str) -> None:
-    archives = Archives(root, locations={"usb": {}})
+    copy_and_complete(Archives(root, locations={"usb": {}}), where)
+
+
+@pytest.mark.parametrize("where", ENCRYPTED)
+def test_a_killed_copy_of_encrypted_backups_is_completed_and_opens_with_the_key(
+    root: Path, where: str
+) -> None:
+    key = age_keys.new_key(root / "key.txt")
+    archives = Archives(root, locations={"usb": {}}, recipients=(key.recipient,))
+    names = copy_and_complete(archives, where)
+    data = {file: stored for file, stored in archives.copies("usb").items() if not file.endswith(".json")}
+    assert len(data) == 3 * len(names)
+    assert all(stored.startswith(b"age-encryption.org/v1\n") for stored in data.values())
+    usb = archives.with_settings(key.settings).at("usb")
+    for name in names:
+        assert usb.file(name.dump).read().startswith(b"dump of ")
+        assert usb.file(name.globals).read() == b"CREATE ROLE owner;\n"
+
+
+def copy_and_complete(archives: Archives, where: str) -> list[BackupName]:
+    """Copy two backups, killed at `where`, then again: nothing incomplete is good, and both are whole."""
     names = [archives.add(2, files=[]), archives.add(1, files=[])]
     whole = {**archives.files_of(names[0]), **archives.files_of(names[1])}
     killed(archives, "archive", where)
@@ -51,3 +77,4 @@ def test_a_copy_killed_at_any_step_is_completed_by_the_next_run(root: Path, wher
     assert all(archives.state("usb", name) is CopyState.GOOD for name in names)
     assert not result.troubles
     assert all(entry.proven for entry in catalog.entries(archives.at("usb")))
+    return names

@@ -11,11 +11,12 @@ from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.catalog.proof import Verdict
 from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.errors import SettingsError
-from ledgerflow_ops.core.progress import REPAIR_STEPS
+from ledgerflow_ops.core.progress import REPAIR_STEPS, Step
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.archive import repair
 from ledgerflow_ops.operations.archive.repair import RepairResult
 from ledgerflow_ops_tests.e2e.commands import flip_bit
+from ledgerflow_ops_tests.fakes import age_keys
 from ledgerflow_ops_tests.operations.archive.archives import Archives
 from ledgerflow_ops_tests.operations.archive.test_archiving_killed import killed
 
@@ -143,9 +144,22 @@ def test_a_name_that_no_location_has_is_an_error_of_the_call(archives: Archives)
     assert "make status" in error.value.hint
 
 
-@pytest.mark.parametrize("where", [*REPAIR_STEPS[1:], f"{REPAIR_STEPS[2]}#2"])
+_KILLED_AT = [*REPAIR_STEPS[1:], f"{REPAIR_STEPS[2]}#2"]
+
+
+@pytest.mark.parametrize("where", _KILLED_AT)
 def test_a_repair_killed_at_any_step_is_completed_by_the_next(root: Path, where: str) -> None:
-    archives = Archives(root, locations={"usb": {}})
+    repair_and_complete(Archives(root, locations={"usb": {}}), where)
+
+
+@pytest.mark.parametrize("where", ["naming .dump.age", Step.COPY_BACK, Step.SETTLE])
+def test_a_killed_repair_of_an_encrypted_backup_needs_no_key(root: Path, where: str) -> None:
+    recipient = age_keys.new_key(root / "key.txt").recipient
+    repair_and_complete(Archives(root, locations={"usb": {}}, recipients=(recipient,)), where)
+
+
+def repair_and_complete(archives: Archives, where: str) -> None:
+    """Repair the primary folder's backup, killed at `where`, then again: it is as it was, and proven."""
     name = copied(archives)
     whole = archives.files_of(name)
     for file in (name.dump, name.globals):
