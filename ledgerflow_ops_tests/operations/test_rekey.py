@@ -8,9 +8,7 @@ from typing import Any
 
 import pytest
 
-from ledgerflow_ops.adapters.storage.local_store import LocalStore
 from ledgerflow_ops.adapters.system import clock, journal_file
-from ledgerflow_ops.adapters.system.disk_space import DiskSpace
 from ledgerflow_ops.core.catalog.catalog import CatalogEntry
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.catalog.proof import Verdict
@@ -29,7 +27,7 @@ from ledgerflow_ops.operations.retention import pins, rotate
 from ledgerflow_ops.operations.verification import drill
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.e2e.commands import Shell, flip_bit
-from ledgerflow_ops_tests.fakes import age_keys, killing, sandboxes
+from ledgerflow_ops_tests.fakes import age_keys, disks, killing, sandboxes
 from ledgerflow_ops_tests.fakes.age_keys import Key
 from ledgerflow_ops_tests.fakes.backup_folder import BackupFolder
 from ledgerflow_ops_tests.fakes.sandboxes import ActionAtStep, Sandbox
@@ -307,21 +305,28 @@ class TestBadInput:
         assert list(result.encrypted) == [whole.name.dump], "the others are not held up"
         assert {file for file in names if damaged.name.stem in file} <= rekeyed.folder.names()
 
-    def test_a_folder_that_is_read_only(self, rekeyed: Rekeyed, monkeypatch: pytest.MonkeyPatch) -> None:
-        rekeyed.add()
-        monkeypatch.setattr(LocalStore, "writable", lambda _: False)  # root may write everywhere
-        with pytest.raises(Refused, match="is read-only: nothing can be encrypted anew there"):
-            rekey.rekey(rekeyed.env())
-
-    def test_too_little_space(self, rekeyed: Rekeyed, monkeypatch: pytest.MonkeyPatch) -> None:
-        rekeyed.add()
+    def test_a_folder_that_is_read_only(self, rekeyed: Rekeyed) -> None:
+        old = rekeyed.add()
         names = rekeyed.folder.names()
-        monkeypatch.setattr(LocalStore, "space", lambda _: DiskSpace(1, 10_000_000, 1_000, 0, 0))
-        result = rekey.rekey(rekeyed.env())
-        (error,) = result.failed
-        assert type(error) is LedgerError
-        assert "Not enough space" in error.message
+        with (
+            disks.read_only(rekeyed.folder.path),
+            pytest.raises(Refused, match="is read-only: nothing can be encrypted anew there"),
+        ):
+            rekey.rekey(rekeyed.env())
         assert rekeyed.folder.names() == names
+        assert catalog.entry(rekeyed.env(), old.name).proven
+
+    def test_too_little_space(self, rekeyed: Rekeyed) -> None:
+        with disks.small_disk(rekeyed.folder.path, "4m"):
+            old = rekeyed.add()
+            disks.fill(rekeyed.folder.path)
+            names = rekeyed.folder.names()
+            result = rekey.rekey(rekeyed.env())
+            (error,) = result.failed
+            assert type(error) is LedgerError
+            assert "Not enough space" in error.message
+            assert rekeyed.folder.names() == names
+            assert catalog.entry(rekeyed.env(), old.name).proven
 
     def test_a_foreign_file_of_the_new_name(self, rekeyed: Rekeyed) -> None:
         old = rekeyed.add()

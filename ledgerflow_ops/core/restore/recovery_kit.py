@@ -10,20 +10,26 @@ from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.catalog.naming import AGE, is_encrypted
 from ledgerflow_ops.core.counts import count_of
 from ledgerflow_ops.core.models import FileFacts
+from ledgerflow_ops.core.restore.kit_history import KitHistory, history_check, history_rows
 from ledgerflow_ops.core.sizes import format_size
 
-_PROGRAMS = "createdb, psql and pg_restore of PostgreSQL {0} or later, sha256sum, age, tar, zstd"
+_PROGRAMS = (
+    "createdb, psql and pg_restore of PostgreSQL {0} or later, sha256sum, minisign, diff, age, tar, zstd"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class KitFacts:
-    """What a kit is made of: the newest proven backup, where it is, and who can decrypt it."""
+    """What a kit is made of: the newest proven backup, where it is, who can decrypt it, and the signed
+    history that has it, or why there is none (`no_history`)."""
 
     manifest: Manifest
     proven_at: datetime
     made_at: datetime
     places: Sequence[str]
     recipients: Sequence[str]
+    history: KitHistory | None = None
+    no_history: str = ""
 
     @property
     def files(self) -> list[FileFacts]:
@@ -35,7 +41,8 @@ class KitFacts:
 
 def readme(kit: KitFacts) -> str:
     """The kit's instructions. Their code blocks, typed in order into one shell, restore the backup."""
-    parts = [*_facts(kit), *_preparation(kit), *_database(kit), *_files(kit), *_AFTERWARDS]
+    checked = history_check(kit.history, kit.manifest.environment, kit.manifest.dump.file)
+    parts = [*_facts(kit), *_preparation(kit), *checked, *_database(kit), *_files(kit), *_AFTERWARDS]
     return "\n\n".join(parts) + "\n"
 
 
@@ -81,6 +88,7 @@ def _facts(kit: KitFacts) -> list[str]:
         ("database", f"{source.database}: PostgreSQL {source.server_version}, {format_size(source.size)}"),
         ("extensions", extensions or "none"),
         ("programs", _PROGRAMS.format(major)),
+        *history_rows(kit.history, kit.no_history),
         ("who can decrypt", "; ".join(kit.recipients) or "it is not encrypted"),
         ("this kit is of", f"{kit.made_at:%Y-%m-%d %H:%M %Z}"),
     ]
@@ -117,7 +125,7 @@ def _database(kit: KitFacts) -> list[str]:
     )
     locale = f"If the server has no locale {source.collate}, write --locale=C: text then sorts differently."
     rows = f"It should have {manifest.rows} rows in {count_of(len(manifest.contents.tables), 'table')}."
-    return ["## 2. Restore the database", *roles, locale, block, rows]
+    return ["## 3. Restore the database", *roles, locale, block, rows]
 
 
 def _files(kit: KitFacts) -> list[str]:
@@ -135,7 +143,7 @@ def _files(kit: KitFacts) -> list[str]:
         "folder; move them from there to where they belong."
     )
     block = _block('FILES="${FILES:-$HOME/restored-files}"', 'mkdir -p "$FILES"', *unpacked)
-    return ["## 3. Unpack the files", text, block]
+    return ["## 4. Unpack the files", text, block]
 
 
 _OTHERS = (
