@@ -6,9 +6,9 @@ first.dump), `rollback`, `recover`, `rotate`, `quarantine` and `take out` (of th
 quarantine), `adopt` (of the newest backup in `away` below ROOT), `archive`, `repair` and `rekey` (FILES: a
 recipient and the file of an identity), or `up` (the last four need no database at URL).
 WHERE is a step's name (`set aside#2`: when it comes the second time), `N bytes` of the dump, `N ms` after the
-drill has begun with its server, or `naming ENDING`: just before a file is given a name that ends so. There
-the process kills itself, as the system would when memory runs out: nothing is cleaned up. One that is not
-killed ends with exit code 0.
+drill has begun with its server, at the latest once that is ready, or `naming ENDING`: just before a file is
+given a name that ends so. There the process kills itself, as the system would when memory runs out: nothing
+is cleaned up. One that is not killed ends with exit code 0.
 """
 
 import gc
@@ -69,6 +69,7 @@ class Fatal(SilentReporter):
             sys.addaudithook(lambda event, told: _die_of(event, told, unit))
         self._times = int(times or 1)
         self._current: Step | None = None
+        self._starting = False
 
     def step(self, step: Step) -> None:
         self._current = step
@@ -76,7 +77,10 @@ class Fatal(SilentReporter):
             self._times -= 1
             if not self._times:
                 die()
-        if self._delay is not None and step is Step.CLUSTER:
+        if self._delay is not None and self._starting:
+            die()
+        self._starting = step is Step.CLUSTER
+        if self._delay is not None and self._starting:
             threading.Timer(self._delay, die).start()
 
     def moved(self, done: int, expected: int | None) -> None:

@@ -52,7 +52,7 @@ _LEFT_BY = {
 _WITH_A_PARTIAL = {Step.FINISH, Step.SYNC, Step.RENAME, Step.KEEP, "1 bytes", "150000 bytes"}
 _NOISE = "CREATE TABLE noise AS SELECT sha512(n::text::bytea) AS bytes FROM generate_series(1, 4000) AS n"
 """256 KB that cannot be compressed: a backup is killed in the middle of its dump."""
-_MOMENTS = ("100 ms", "500 ms", "900 ms")
+_MOMENTS = ("5 ms", "20 ms", "50 ms", "100 ms", "300 ms")
 
 
 @pytest.fixture(scope="module")
