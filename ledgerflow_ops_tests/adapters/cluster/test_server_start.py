@@ -18,7 +18,6 @@ from ledgerflow_ops.adapters.cluster.server_home import make_server_home
 from ledgerflow_ops.adapters.cluster.server_start import start_server
 from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.adapters.programs import client_tools
-from ledgerflow_ops.adapters.system import process
 from ledgerflow_ops.adapters.system.server_account import make_owned_folder
 from ledgerflow_ops.core.errors import LedgerError
 
@@ -55,19 +54,8 @@ def test_it_accepts_connections_once_it_is_started(cluster: Cluster) -> None:
     assert cluster.log.stat().st_mode & 0o077 == 0
 
 
-def test_an_interrupt_does_not_kill_it(cluster: Cluster) -> None:
-    """It is not our child: kill_all, which kills by SIGKILL, would leave its shared memory behind."""
-    cluster.start(_settings(cluster))
-    postmaster = cluster.postmaster()
-    assert postmaster is not None
-    assert postmaster.pid not in [child.pid for child in psutil.Process().children(recursive=True)]
-    process.kill_all()
-    with _database(cluster).connect() as connection:
-        assert connection.execute("SELECT 1").fetchone() == (1,)
-
-
-def test_it_outlives_who_started_it_and_answers_sigint(cluster: Cluster) -> None:
-    """A shell starts it in the background, where SIGINT is ignored; a server sets its own handler."""
+def _start_in_another_process(cluster: Cluster, then: str = "") -> psutil.Process:
+    """Start the server in a program of its own, which does `then` and ends; returns the postmaster."""
     lines = [f"{name} = '{value}'\n" for name, value in _settings(cluster).items()]
     with (cluster.data / "postgresql.conf").open("a") as file:
         file.writelines(lines)
@@ -75,14 +63,27 @@ def test_it_outlives_who_started_it_and_answers_sigint(cluster: Cluster) -> None
     code = (
         "from pathlib import Path; from ledgerflow_ops.adapters.cluster.server_start import start_server\n"
         "from ledgerflow_ops.adapters.programs.client_tools import Tools\n"
-        "from ledgerflow_ops.adapters.system.process import Account\n"
+        "from ledgerflow_ops.adapters.system.process import Account, kill_all\n"
         f"start_server(Tools(Path({str(cluster.tools.folder)!r}), 'test', {cluster.tools.version!r}),"
         f" Path({str(cluster.data)!r}), Path({str(cluster.log)!r}),"
-        f" {f'Account({account.uid}, {account.gid}, {account.name!r})' if account else None}, 60)\n"
+        f" {f'Account({account.uid}, {account.gid}, {account.name!r})' if account else None}, 60)\n{then}\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
     postmaster = cluster.postmaster()
     assert postmaster is not None
+    return postmaster
+
+
+def test_an_interrupt_does_not_kill_it(cluster: Cluster) -> None:
+    """It is nobody's child: kill_all, which kills by SIGKILL, would leave its shared memory behind."""
+    _start_in_another_process(cluster, "kill_all()")
+    with _database(cluster).connect() as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_it_outlives_who_started_it_and_answers_sigint(cluster: Cluster) -> None:
+    """A shell starts it in the background, where SIGINT is ignored; a server sets its own handler."""
+    postmaster = _start_in_another_process(cluster)
     postmaster.send_signal(signal.SIGINT)
     assert wait_for_end(postmaster, 60)
 
