@@ -63,8 +63,10 @@ def frozen() -> Iterator[Callable[..., None]]:
 
     def freeze(*which: psutil.Process) -> None:
         for one in which:
-            stopped.append(one)
-            one.suspend()
+            with contextlib.suppress(psutil.NoSuchProcess):  # a session may have ended since it was listed
+                one.suspend()
+                stopped.append(one)
+        assert stopped, "the fault never fired"
 
     yield freeze
     for one in stopped:

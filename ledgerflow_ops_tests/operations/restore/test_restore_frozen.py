@@ -48,8 +48,10 @@ class _Frozen:
 
     def stop(self, *which: psutil.Process) -> None:
         for one in which:
-            self.stopped.append(one)
-            one.suspend()
+            with contextlib.suppress(psutil.NoSuchProcess):  # a session may have ended since it was listed
+                one.suspend()
+                self.stopped.append(one)
+        assert self.stopped, "the fault never fired"
 
     def go_on(self) -> None:
         for one in self.stopped:
