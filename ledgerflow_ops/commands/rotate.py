@@ -41,10 +41,9 @@ def rotate(confirm: str, why: str, dry_run: bool, json: bool) -> None:
     env = call.env()
     planned, places = operation.plan_rotation(env), location_rotations.plan_locations(env)
     if not dry_run:
+        # Before a run starts: a refusal must not leave a failed run behind.
         planned.require(confirm)
-        location_rotations.require_confirmed(
-            env, places, confirm
-        )  # before a run starts: a refusal must not leave a failed run behind
+        location_rotations.require_confirmed(env, places, confirm)
         # LEDGER_ENV is the name that a person would type in the page.
         request = RotateRequest(carry_out=True, environment=env.environment, confirm=confirm)
         sys.exit(_carry_out(env, call.terminal, request))

@@ -22,6 +22,7 @@ CHECK = "key_survival"
 """The name of the asset check."""
 OVERDUE = timedelta(days=15)
 """The drill runs every week: two of them were missed."""
+NO_DRILL = "no key-survival drill yet"
 _NAMED = 3
 _REKEY = Hint(
     make("rekey", ALL=1),
@@ -171,7 +172,7 @@ class KeyDrill(Record):
     def sentence(self, now: datetime, present: Collection[str]) -> str:
         """When it ran last and what it found, for the status."""
         if self.at is None:
-            return "no key-survival drill yet"
+            return NO_DRILL
         age = f"key-survival drill {format_duration(now - self.at)} ago"
         late = ", OVERDUE" if self.overdue(now) else ""
         failed = "" if self.check(present).passed else "FAILED, "

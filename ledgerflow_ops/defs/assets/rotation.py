@@ -16,8 +16,10 @@ from ledgerflow_ops.operations import removal_history
 from ledgerflow_ops.operations.context import EnvironmentContext
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from datetime import date
 
+    from ledgerflow_ops.core.retention.retention_plan import RetentionPlan
     from ledgerflow_ops.operations.retention.location_rotations import LocationOutcome
     from ledgerflow_ops.operations.retention.rotate import PlannedRotation, RotationResult
 
@@ -82,15 +84,7 @@ def plan_metadata(
 ) -> dict[str, dg.MetadataValue]:
     """Metadata of a plan, and of those of the locations with a retention of their own."""
     plan, expire = planned.plan, len(planned.plan.expired)
-    rows = [
-        (
-            planned.file_of(decision.name),
-            decision.day,
-            "EXPIRE" if decision.expires else "keep",
-            "; ".join(decision.reasons),
-        )
-        for decision in sorted(plan.decisions, key=lambda item: not item.expires)
-    ]
+    rows = _decision_rows(plan, planned.file_of)
     facts = {
         "expire": dg.MetadataValue.int(expire),
         "keep": dg.MetadataValue.int(len(plan.decisions) - expire),
@@ -107,6 +101,21 @@ def plan_metadata(
     return {**facts, **(_places_metadata(places) if places else {})}
 
 
+def _decision_rows(
+    plan: "RetentionPlan", file_of: "Callable[[str], str]"
+) -> list[tuple[str, "date", str, str]]:
+    """A row for each backup: its file, its day, the decision and why. First what expires."""
+    return [
+        (
+            file_of(decision.name),
+            decision.day,
+            "EXPIRE" if decision.expires else "keep",
+            "; ".join(decision.reasons),
+        )
+        for decision in sorted(plan.decisions, key=lambda item: not item.expires)
+    ]
+
+
 def _places_metadata(places: "Sequence[LocationOutcome]") -> dict[str, dg.MetadataValue]:
     """What expires in the archive locations, one row a location and one row a backup."""
     totals = [
@@ -120,16 +129,10 @@ def _places_metadata(places: "Sequence[LocationOutcome]") -> dict[str, dg.Metada
         for place in places
     ]
     rows = [
-        (
-            place.location,
-            place.planned.files[decision.name],
-            decision.day,
-            "EXPIRE" if decision.expires else "keep",
-            "; ".join(decision.reasons),
-        )
+        (place.location, *row)
         for place in places
         if place.planned
-        for decision in sorted(place.planned.plan.decisions, key=lambda item: not item.expires)
+        for row in _decision_rows(place.planned.plan, place.planned.files.__getitem__)
     ]
     totals_head = ("location", "expire", "bytes", "removed", "left or asks")
     plan_head = ("location", "backup", "day", "decision", "why")

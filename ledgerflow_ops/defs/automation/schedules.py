@@ -115,29 +115,34 @@ def schedule_and_sensor(
 
 def audit_schedule(env: EnvironmentContext, jobs: Iterable[Job]) -> dg.ScheduleDefinition:
     """The daily check of an environment's history, twelve hours after its backup."""
-    at = env.settings.schedule
-    return dg.ScheduleDefinition(
-        name=audit_schedule_name(env),
-        job=next(job for job in jobs if job.name == job_name(env, AUDIT)),
-        cron_schedule=f"{at.minute} {(at.hour + 12) % 24} * * *",
-        execution_timezone=env.settings.time_zone,
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-        owners=OWNERS,
-        description="Compares the backups with their signed history.",
-    )
+    text = "Compares the backups with their signed history."
+    return _after_backup(env, audit_schedule_name(env), _job(env, jobs, AUDIT), 12, "*", text)
 
 
 def key_drill_schedule(env: EnvironmentContext, jobs: Iterable[Job]) -> dg.ScheduleDefinition:
     """The weekly key-survival drill, on Wednesdays, eight hours after the backup."""
+    text = "Opens every backup with the escrowed identity alone, and restores one."
+    return _after_backup(env, key_drill_schedule_name(env), _job(env, jobs, KEY_DRILL), 8, "3", text)
+
+
+def _job(env: EnvironmentContext, jobs: Iterable[Job], verb: str) -> Job:
+    """The one of an environment's jobs that has this verb."""
+    return next(job for job in jobs if job.name == job_name(env, verb))
+
+
+def _after_backup(
+    env: EnvironmentContext, name: str, job: Job, hours: int, weekday: str, text: str
+) -> dg.ScheduleDefinition:
+    """A schedule so many hours of the clock after the daily backup. `weekday` is cron's: `*` is every day."""
     at = env.settings.schedule
     return dg.ScheduleDefinition(
-        name=key_drill_schedule_name(env),
-        job=next(job for job in jobs if job.name == job_name(env, KEY_DRILL)),
-        cron_schedule=f"{at.minute} {(at.hour + 8) % 24} * * 3",
+        name=name,
+        job=job,
+        cron_schedule=f"{at.minute} {(at.hour + hours) % 24} * * {weekday}",
         execution_timezone=env.settings.time_zone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
         owners=OWNERS,
-        description="Opens every backup with the escrowed identity alone, and restores one.",
+        description=text,
     )
 
 

@@ -1,9 +1,11 @@
 """The plan of a rotation at the terminal."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from ledgerflow_ops.console import Terminal
 from ledgerflow_ops.core.counts import count_of
+from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.retention.retention_plan import RetentionPlan
 from ledgerflow_ops.core.sizes import format_size
 from ledgerflow_ops.operations.archive.location_rotation import LocationRotation
 from ledgerflow_ops.operations.context import EnvironmentContext
@@ -21,13 +23,22 @@ def show(planned: PlannedRotation, terminal: Terminal) -> None:
     )
     if plan.since:
         terminal.say(f"  measured from the newest proven recovery point, {plan.since:%Y-%m-%d %H:%M %Z}")
-    for decision in sorted(plan.decisions, key=lambda entry: not entry.expires):
-        word = "EXPIRE" if decision.expires else "keep"
-        terminal.say(f"  {word:<7}{planned.file_of(decision.name)}: {'; '.join(decision.reasons)}")
+    _show_decisions(plan, planned.file_of, terminal)
     for name in planned.strangers:
         terminal.say(f"  left   {name}: no manifest of {environment} commits it; rotation never removes it")
     for removal in planned.unfinished:
         terminal.say(f"  finish {removal.file}: an earlier rotation began to remove it")
+    _show_question(plan, environment, terminal)
+
+
+def _show_decisions(plan: RetentionPlan, file_of: Callable[[str], str], terminal: Terminal) -> None:
+    """First what expires, then what stays, each with every reason."""
+    for decision in sorted(plan.decisions, key=lambda entry: not entry.expires):
+        word = "EXPIRE" if decision.expires else "keep"
+        terminal.say(f"  {word:<7}{file_of(decision.name)}: {'; '.join(decision.reasons)}")
+
+
+def _show_question(plan: RetentionPlan, environment: Environment, terminal: Terminal) -> None:
     if plan.asks:
         terminal.say(f"  This has to be confirmed: {plan.asks}. CONFIRM={environment}", "yellow")
 
@@ -50,8 +61,5 @@ def _show_location(env: EnvironmentContext, planned: LocationRotation, terminal:
         f"{count_of(len(plan.decisions), 'backup')} would be removed ({format_size(planned.size)}).",
         "bold",
     )
-    for decision in sorted(plan.decisions, key=lambda entry: not entry.expires):
-        word = "EXPIRE" if decision.expires else "keep"
-        terminal.say(f"  {word:<7}{planned.files[decision.name]}: {'; '.join(decision.reasons)}")
-    if plan.asks:
-        terminal.say(f"  This has to be confirmed: {plan.asks}. CONFIRM={env.environment}", "yellow")
+    _show_decisions(plan, planned.files.__getitem__, terminal)
+    _show_question(plan, env.environment, terminal)

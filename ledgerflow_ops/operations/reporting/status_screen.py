@@ -10,6 +10,7 @@ from ledgerflow_ops.core.alerting.findings import Level
 from ledgerflow_ops.core.counts import count_of
 from ledgerflow_ops.core.durations import format_duration, format_seconds
 from ledgerflow_ops.core.hints import Hint, make
+from ledgerflow_ops.core.monitoring.key_survival import NO_DRILL
 from ledgerflow_ops.core.presentation import sparklines
 from ledgerflow_ops.core.presentation.day_status import Health
 from ledgerflow_ops.core.sizes import format_size
@@ -188,11 +189,9 @@ def _keys(item: Status, terminal: Terminal) -> None:
     coverage, folder, drill = item.coverage, item.folder_status, item.key_drill
     if not coverage:
         return
-    if drill and drill.at:
-        present = {backup.name.dump for backup in folder.present}
-        drilled, good = drill.sentence(folder.now, present), drill.is_good(folder.now, present)
-    else:
-        drilled, good = "no key-survival drill yet", False
+    present = {backup.name.dump for backup in folder.present}
+    drilled = drill.sentence(folder.now, present) if drill else NO_DRILL
+    good = drill is not None and drill.is_good(folder.now, present)
     parts: list[str | Hint] = [f"keys: {coverage.sentence}; {drilled}"]
     if coverage.warning:
         parts.append(Hint(f"; {coverage.warning}: ", make("rekey", item.env.environment, ALL=1)))
